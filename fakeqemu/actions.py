@@ -1,0 +1,159 @@
+"""What the fake machine asks its driver to do: the seam between the sans-I/O machine and the two drivers.
+
+The machine never touches the world. Every input (`start`, `connected`, `received`, ...) returns a list of
+``(delay_ns, action)``; the driver carries each action out after its delay, in order of (time, sequence).
+Plain classes with ``__slots__`` only: this module stands on the start-up path of the process.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Accept", "Action", "Bind", "Close", "CloseListener", "Daemonize", "Exit", "Kill", "Listen", "Note", "Send",
+    "Stderr", "Unlink", "Wake", "WritePidfile",
+]  # fmt: skip
+
+
+class Action:
+    """Base of all actions."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Bind(Action):
+    """Create the socket file of a server chardev without listening: connecting gives ECONNREFUSED.
+
+    ``mode`` is the file's permission bits, or None for the usual ones.
+    """
+
+    __slots__ = ("chardev", "mode", "path")
+
+    def __init__(self, chardev: str, path: str, mode: int | None = None) -> None:
+        self.chardev, self.path, self.mode = chardev, path, mode
+
+
+class Listen(Action):
+    """Listen on a chardev: its bound path (binding it first when it is not), or the inherited descriptor ``fd``.
+
+    A path is unlinked first, as QEMU does. QEMU listens with a backlog of 1.
+    """
+
+    __slots__ = ("backlog", "chardev", "fd", "path")
+
+    def __init__(self, chardev: str, *, path: str | None = None, fd: int | None = None, backlog: int = 1) -> None:
+        self.chardev, self.path, self.fd, self.backlog = chardev, path, fd, backlog
+
+
+class Accept(Action):
+    """Serve the next client of a listening chardev: one at a time; the driver answers with `connected`."""
+
+    __slots__ = ("chardev",)
+
+    def __init__(self, chardev: str) -> None:
+        self.chardev = chardev
+
+
+class CloseListener(Action):
+    """Stop listening on a chardev; the socket file stays."""
+
+    __slots__ = ("chardev",)
+
+    def __init__(self, chardev: str) -> None:
+        self.chardev = chardev
+
+
+class Unlink(Action):
+    """Remove a file that may be absent (socket, pidfile)."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class Send(Action):
+    """Write bytes to a connection; a connection that is gone swallows them."""
+
+    __slots__ = ("conn", "data")
+
+    def __init__(self, conn: int, data: bytes) -> None:
+        self.conn, self.data = conn, data
+
+
+class Close(Action):
+    """Close a connection after what was sent before."""
+
+    __slots__ = ("conn",)
+
+    def __init__(self, conn: int) -> None:
+        self.conn = conn
+
+
+class Stderr(Action):
+    """Write text to standard error (the domain's log)."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Wake(Action):
+    """Call ``machine.woken(token)`` after the delay."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: object) -> None:
+        self.token = token
+
+
+class WritePidfile(Action):
+    """Write the process id and a newline to ``path``."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class Daemonize(Action):
+    """Let the starting process end with status 0; the machine goes on in the background."""
+
+    __slots__ = ()
+
+
+class Exit(Action):
+    """Close everything and leave with an exit status. Nothing happens afterwards."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Kill(Action):
+    """Die at once as if by this signal. Nothing happens afterwards."""
+
+    __slots__ = ("signum",)
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+
+
+class Note(Action):
+    """Tell whoever watches that a rule of the script was applied (journal kind ``fault``)."""
+
+    __slots__ = ("action", "rule")
+
+    def __init__(self, rule: str, action: str) -> None:
+        self.rule, self.action = rule, action

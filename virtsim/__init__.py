@@ -1,0 +1,7 @@
+"""One management library for QEMU, two hypervisors (real, fake), two clocks (real, virtual)."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"
