@@ -25,7 +25,17 @@ Record: TypeAlias = dict[str, Any]
 #: kind -> the fields it has besides t, actor and kind. A field ending in "?" may be absent.
 KINDS: dict[str, tuple[str, ...]] = {
     # -- the run
-    "header": ("schema", "version", "scenario", "seed", "clock", "hypervisor", "policy", "domains"),
+    "header": (
+        "schema",
+        "version",
+        "scenario",
+        "seed",
+        "clock",
+        "hypervisor",
+        "policy",
+        "domains",
+        "replay?",
+    ),
     "step.begin": ("step", "verb", "target?", "line?"),
     "step.end": ("step", "outcome", "elapsed_ns", "error?"),
     "expect": ("step?", "what", "ok", "expected", "actual"),
