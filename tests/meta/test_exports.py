@@ -1,0 +1,27 @@
+"""What a module promises in ``__all__`` is sorted and is there."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for package in ("virtsim", "fakeqemu")
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.name != "__main__.py"
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_is_sorted_and_every_name_exists(name: str) -> None:
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", None)
+    if exported is None:
+        return
+
+    assert [entry for entry in exported if not hasattr(module, entry)] == []
+    assert sorted(exported) == list(exported)
