@@ -50,7 +50,9 @@ class Listen(Action):
 
     __slots__ = ("backlog", "chardev", "fd", "path")
 
-    def __init__(self, chardev: str, *, path: str | None = None, fd: int | None = None, backlog: int = 1) -> None:
+    def __init__(
+        self, chardev: str, *, path: str | None = None, fd: int | None = None, backlog: int = 1
+    ) -> None:
         self.chardev, self.path, self.fd, self.backlog = chardev, path, fd, backlog
 
 

@@ -17,7 +17,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 #: marker -> (programs it needs, how to get them)
 OUTSIDE: dict[str, tuple[tuple[str, ...], str]] = {
     "real_qemu": (("qemu-system-x86_64",), "apt install qemu-system-x86 (or run make test as root)"),
-    "browser": (("chromium", "chromedriver"), "apt install chromium chromium-driver (or run make test as root)"),
+    "browser": (
+        ("chromium", "chromedriver"),
+        "apt install chromium chromium-driver (or run make test as root)",
+    ),
 }
 
 

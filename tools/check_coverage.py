@@ -47,7 +47,9 @@ def main() -> int:
     """Combine the data, print the table, say which floors do not hold."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "coverage.json"
-        subprocess.run([sys.executable, "-m", "coverage", "combine", "-q"], cwd=ROOT, check=False, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "coverage", "combine", "-q"], cwd=ROOT, check=False, capture_output=True
+        )
         subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", str(out)], cwd=ROOT, check=True)
         files = json.loads(out.read_text(encoding="utf-8"))["files"]
     low = []

@@ -39,9 +39,19 @@ MODULES: dict[str, tuple[str, list[tuple[str, str, str, str]]]] = {
             ("PmsuspendedReason", "IntEnum", "virDomainPMSuspendedReason", "VIR_DOMAIN_PMSUSPENDED_"),
             ("DomainEvent", "IntEnum", "virDomainEventType", "VIR_DOMAIN_EVENT_"),
             ("DefinedDetail", "IntEnum", "virDomainEventDefinedDetailType", "VIR_DOMAIN_EVENT_DEFINED_"),
-            ("UndefinedDetail", "IntEnum", "virDomainEventUndefinedDetailType", "VIR_DOMAIN_EVENT_UNDEFINED_"),
+            (
+                "UndefinedDetail",
+                "IntEnum",
+                "virDomainEventUndefinedDetailType",
+                "VIR_DOMAIN_EVENT_UNDEFINED_",
+            ),
             ("StartedDetail", "IntEnum", "virDomainEventStartedDetailType", "VIR_DOMAIN_EVENT_STARTED_"),
-            ("SuspendedDetail", "IntEnum", "virDomainEventSuspendedDetailType", "VIR_DOMAIN_EVENT_SUSPENDED_"),
+            (
+                "SuspendedDetail",
+                "IntEnum",
+                "virDomainEventSuspendedDetailType",
+                "VIR_DOMAIN_EVENT_SUSPENDED_",
+            ),
             ("ResumedDetail", "IntEnum", "virDomainEventResumedDetailType", "VIR_DOMAIN_EVENT_RESUMED_"),
             ("StoppedDetail", "IntEnum", "virDomainEventStoppedDetailType", "VIR_DOMAIN_EVENT_STOPPED_"),
             ("ShutdownDetail", "IntEnum", "virDomainEventShutdownDetailType", "VIR_DOMAIN_EVENT_SHUTDOWN_"),
@@ -80,7 +90,13 @@ def members(enum_type: str, prefix: str, tree: etree._ElementTree) -> list[tuple
 def render(docstring: str, rows: list[tuple[str, str, str, str]], tree: etree._ElementTree) -> str:
     """The text of one generated module."""
     bases = sorted({base for _, base, _, _ in rows})
-    out = [f'"""{docstring}"""', "", "from __future__ import annotations", "", f"from enum import {', '.join(bases)}"]
+    out = [
+        f'"""{docstring}"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        f"from enum import {', '.join(bases)}",
+    ]
     out += ["", "__all__ = ["] + [f'    "{name}",' for name in sorted(row[0] for row in rows)] + ["]"]
     for name, base, enum_type, prefix in rows:
         out += ["", "", f"class {name}({base}):", f'    """libvirt\'s ``{enum_type}``."""', ""]

@@ -60,6 +60,8 @@ def test_docs_commands_name_options_that_exist(page: Path) -> None:
             wrong.append(line)
             continue
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-        wrong += [f"{line}: {word}" for word in words[1:] if re.match(r"--?[a-z]", word) and word not in known]
+        wrong += [
+            f"{line}: {word}" for word in words[1:] if re.match(r"--?[a-z]", word) and word not in known
+        ]
 
     assert wrong == []

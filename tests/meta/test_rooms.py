@@ -21,9 +21,23 @@ ALLOWED: dict[str, set[str]] = {
     "virtsim.host": {"virtsim.errors"},
     "virtsim.qemu": {"virtsim.model", "virtsim.states", "virtsim.wire", "virtsim.host", "virtsim.errors"},
     "virtsim.api": {"virtsim.qemu", "virtsim.model", "virtsim.states", "virtsim.host", "virtsim.errors"},
-    "virtsim.sim": {"virtsim.api", "virtsim.host", "virtsim.journal", "virtsim.errors", "fakeqemu", "virtsim"},
+    "virtsim.sim": {
+        "virtsim.api",
+        "virtsim.host",
+        "virtsim.journal",
+        "virtsim.errors",
+        "fakeqemu",
+        "virtsim",
+    },
     "virtsim.report": {"virtsim.journal"},
-    "virtsim.cli": {"virtsim.api", "virtsim.sim", "virtsim.report", "virtsim.errors", "virtsim.journal", "virtsim"},
+    "virtsim.cli": {
+        "virtsim.api",
+        "virtsim.sim",
+        "virtsim.report",
+        "virtsim.errors",
+        "virtsim.journal",
+        "virtsim",
+    },
     "virtsim.testing": {"virtsim.api", "virtsim.sim", "virtsim.host", "virtsim.errors"},
     "virtsim.__main__": {"virtsim.cli"},
     "fakeqemu": set(),
@@ -68,7 +82,9 @@ def imports_of(name: str, path: Path) -> list[tuple[str, int]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_room_imports_only_what_its_row_allows(name: str, path: Path) -> None:
     room = room_of(name)
     wrong = []
@@ -81,7 +97,9 @@ def test_a_room_imports_only_what_its_row_allows(name: str, path: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_pure_rooms_need_nothing_from_outside(name: str, path: Path) -> None:
     import sys
 

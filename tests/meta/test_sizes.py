@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(path for package in ("virtsim", "fakeqemu", "tools") for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(
+    path for package in ("virtsim", "fakeqemu", "tools") for path in (ROOT / package).rglob("*.py")
+)
 MODULE_LINES, FUNCTION_LINES = 600, 60
 
 

@@ -25,9 +25,13 @@ def api() -> etree._ElementTree:
     return etree.parse(str(GENERATOR["API_XML"]))
 
 
-@pytest.mark.parametrize(("target", "name", "base", "enum_type", "prefix"), ROWS, ids=[row[1] for row in ROWS])
+@pytest.mark.parametrize(
+    ("target", "name", "base", "enum_type", "prefix"), ROWS, ids=[row[1] for row in ROWS]
+)
 def test_every_number_is_libvirts(api, target, name, base, enum_type, prefix) -> None:
     ours = getattr(importlib.import_module(target.removesuffix(".py").replace("/", ".")), name)
     theirs = dict(GENERATOR["members"](enum_type, prefix, api))
 
-    assert {member: int(value) for member, value in ours.__members__.items() if theirs.get(member) != value} == {}
+    assert {
+        member: int(value) for member, value in ours.__members__.items() if theirs.get(member) != value
+    } == {}
