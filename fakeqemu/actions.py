@@ -1,4 +1,4 @@
-"""What the fake machine asks its driver to do: the seam between the sans-I/O machine and the two drivers.
+"""What the fake machine asks its driver to do: the seam between the machine and its two drivers.
 
 The machine never touches the world. Every input (`start`, `connected`, `received`, ...) returns a list of
 ``(delay_ns, action)``; the driver carries each action out after its delay, in order of (time, sequence).
@@ -43,7 +43,7 @@ class Bind(Action):
 
 
 class Listen(Action):
-    """Listen on a chardev: its bound path (binding it first when it is not), or the inherited descriptor ``fd``.
+    """Listen on a chardev: its path (bound first when it is not yet), or the inherited descriptor ``fd``.
 
     A path is unlinked first, as QEMU does. QEMU listens with a backlog of 1.
     """

@@ -25,7 +25,7 @@ OUTSIDE: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose outside program is missing; in CI that is a failure, so that nothing is lost unseen."""
+    """Skip a test whose outside program is missing; in CI that is a failure, so that nothing is lost."""
     for marker, (programs, remedy) in OUTSIDE.items():
         if item.get_closest_marker(marker) is None:
             continue

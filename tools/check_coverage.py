@@ -1,7 +1,8 @@
 """Hold the floors of branch coverage, room by room.
 
 Reads the data that ``pytest --cov`` left, prints one line a room and exits with 1 when a room is below its
-floor. The pure rooms (tables, engines, schedules) have the highest floors; the ones that talk to the host the lowest.
+floor. The pure rooms (tables, engines, schedules) have the highest floors; those that talk to the host
+the lowest.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Knows the kinds of record and their fields. Must not know who writes or reads them.
 
-Every record has ``t`` (nanoseconds on the run's clock), ``actor`` (a domain's name, or ``run`` or ``host``) and
-``kind``; a run on the real clock adds ``wall`` (nanoseconds since the epoch). `KINDS` lists the further fields.
+Every record has ``t`` (nanoseconds on the run's clock), ``actor`` (a domain's name, or ``run`` or ``host``)
+and ``kind``; a run on the real clock adds ``wall`` (nanoseconds since the epoch). `KINDS` lists
+the further fields.
 ``call`` ties records to the API call that caused them; ``id`` ties a QMP reply to its command. The same
 scenario, seed and version write the same bytes.
 """
