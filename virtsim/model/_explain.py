@@ -1,0 +1,110 @@
+"""The words of complaints about a document: what is unknown, what was probably meant, what libxml2 would say.
+
+Knows the plan of a class, and which of libvirt's words the model does not have yet. Must not know how a document
+is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from virtsim.model._fields import Leaf, Node, Raw, Sub
+
+__all__ = ["attribute_place", "bad_value", "libxml_words", "unknown_attribute", "unknown_element"]
+
+#: Elements that libvirt 9.0.0 knows at these places and the model does not have.
+NOT_MODELLED: dict[str, frozenset[str]] = {
+    "domain": frozenset(
+        "genid maxMemory blkiotune memtune vcpus iothreadids defaultiothread cputune numatune sysinfo bootloader "
+        "bootloader_args idmap perf keywrap launchSecurity on_lockfailure".split()
+    ),
+    "devices": frozenset(
+        "lease filesystem smartcard parallel tpm redirdev redirfilter hub nvram shmem memory iommu vsock "
+        "crypto".split()
+    ),
+    "disk": frozenset(
+        "auth mirror backingStore backenddomain geometry blockio iotune encryption vendor product wwn privateData "
+        "throttlefilters transient".split()
+    ),
+    "interface": frozenset(
+        "bandwidth vlan virtualport port guest ip route script downscript backenddomain filterref tune coalesce "
+        "teaming backend portForward".split()
+    ),
+    "os": frozenset("acpi initarg initenv initdir inituser initgroup smbios".split()),
+}
+
+
+def unknown_element(tag: str, parent: str, node: Node, count: int, entry: Node | Sub | Raw | None) -> str:
+    """One sentence about an element that nobody claims, or that stands there once more than it may."""
+    name, parent = _local(tag), _local(parent)
+    if entry is not None:
+        return f"<{name}> is there {count} times in <{parent}>; only the first one is read"
+    if name in NOT_MODELLED.get(parent, ()):
+        return f"<{name}> in <{parent}> is libvirt's, but is not supported here; it is left out"
+    known = [_local(child) for child in node.children]
+    if not known:
+        return f"unknown element <{name}>: <{parent}> has no elements"
+    return f"unknown element <{name}> in <{parent}>{_nearest(name, known, '<{}>')}"
+
+
+def unknown_attribute(name: str, tag: str, node: Node) -> str:
+    """One sentence about an attribute that nobody claims."""
+    known = [_local(attr) for attr in node.attrs]
+    if not known:
+        return f"unknown attribute '{_local(name)}': <{_local(tag)}> has no attributes"
+    return f"unknown attribute '{_local(name)}' of <{_local(tag)}>{_nearest(_local(name), known, repr_of)}"
+
+
+repr_of = "'{}'"
+
+
+def _nearest(word: str, known: list[str], form: str) -> str:
+    close = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {form.format(close[0])}?"
+    shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+    return f"; known: {shown}"
+
+
+def bad_value(leaf: Leaf, element: str, text: str, hint: str) -> str:
+    """libvirt's sentence for a value that cannot be read (``virXMLPropEnum``, ``virXMLPropUInt`` and kin)."""
+    if leaf.attr is not None:
+        return f"Invalid value for attribute '{leaf.attr}' in element '{element}': '{text}'.{hint}"
+    return f"Invalid value for element '{element}': '{text}'.{hint}"
+
+
+def attribute_place(data: bytes, index: int, name: str) -> tuple[int, int]:
+    """Where an attribute stands, from the ``<`` of its element at ``index``: (lines below, column or columns on)."""
+    local = re.escape(_local(name).encode())
+    found = re.compile(rb"\s(?:[\w.-]+:)?" + local + rb"\s*=").search(data, index, index + 65536)
+    if found is None:
+        return 0, 0
+    before = data[index : found.start() + 1].decode("utf-8", "replace")
+    lines = before.count("\n")
+    return (lines, len(before) - before.rfind("\n")) if lines else (0, len(before))
+
+
+def libxml_words(data: bytes) -> tuple[str, int, int] | None:
+    """What libxml2 says of a document that is not well-formed: (text, line, column); None if it accepts it.
+
+    libxml2 stops at the first error, fetches nothing and expands nothing; the caller has refused DTDs.
+    """
+    from lxml import etree  # noqa: PLC0415 - only a broken document pays for it
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        entries = [entry for entry in error.error_log if entry.level_name == "FATAL"]
+        first = entries[0] if entries else None
+        if first is None:
+            return None
+        return first.message, max(first.line, 1), max(first.column, 1)
+    except ValueError:
+        return None
+    return None
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]
