@@ -1,6 +1,6 @@
 """A file system that exists only in memory; the `Files` of a simulated run.
 
-Knows directories, files and the names of sockets. Must not know what a socket is: its node is anybody's object.
+Knows directories, files and the names of sockets. Must not know what a socket is: its node is anybody's.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class MemoryFiles:
         return _clean(path) in self._nodes
 
     def make_dirs(self, path: str) -> None:
-        """Create a directory and its parents. Raises FileExistsError, NotADirectoryError where a file is in the way."""
+        """Create a directory and its parents. Raises FileExistsError, NotADirectoryError: a file is there."""
         path = _clean(path)
         node = self._nodes.get(path)
         if isinstance(node, _Directory):

@@ -1,11 +1,10 @@
-# ruff: noqa: SLF001  (see virtsim.sim.loop)
 """The ways out of a simulated run, and the lock on each.
 
 Knows every asyncio call that reaches out of the process or into another thread. Must not know the clock.
 
-An answer from outside arrives after some real time; on a virtual clock it would arrive at a virtual time that differs
-from run to run. So executors, subprocesses, signals and real hosts are refused, or (``allow_external``) counted, and
-the clock stands still until they are done. Connections are made on the loop's own net.
+An answer from outside arrives after some real time; on a virtual clock it would arrive at a virtual time that
+differs from run to run. So executors, subprocesses, signals and real hosts are refused, or counted
+(``allow_external``) while the clock stands still. Connections are made on the loop's own net.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from virtsim.sim.net import MemoryNet, MemorySocket, Net
 from virtsim.sim.net_real import connected
@@ -25,7 +24,10 @@ from virtsim.sim.stall import SimForbidden
 
 __all__ = ["GuardedLoop"]
 
-#: What a real transport asks of ``recv``. asyncio's own 256 KiB costs an mmap, mremap and munmap for each message.
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+#: What a real transport asks of ``recv``: asyncio's own 256 KiB costs an mmap, mremap and munmap a message.
 RECV_SIZE = 64 * 1024
 #: The names under which a host finds itself.
 LOOPBACK = frozenset({None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104
@@ -72,8 +74,8 @@ class GuardedLoop(_Base):
     def _outside(self, what: str) -> None:
         if not self.allow_external:
             raise SimForbidden(
-                f"{what} is not possible inside a simulated run: its answer would arrive at a virtual time that "
-                "differs from run to run (allow_external=True lets it through and stops the clock meanwhile)"
+                f"{what} is not possible inside a simulated run: its answer would arrive at a virtual time "
+                "that differs from run to run (allow_external=True lets it through and stops the clock)"
             )
 
     def _finished_outside(self, _: object = None) -> None:
@@ -81,7 +83,7 @@ class GuardedLoop(_Base):
 
     # -- threads, processes, signals, names
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> Any:
         """Refused, or counted while the clock stands still."""
         self._outside(f"running {getattr(func, '__qualname__', func)!s} in an executor")
         future = super().run_in_executor(executor, func, *args)
@@ -122,7 +124,7 @@ class GuardedLoop(_Base):
         self.call_soon_threadsafe(self._finished_outside)
         super()._child_watcher_callback(pid, returncode, transp)
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Refused, or passed through: a signal arrives at whatever time the clock shows."""
         self._outside(f"handling signal {sig}")
         super().add_signal_handler(sig, callback, *args)
@@ -141,9 +143,7 @@ class GuardedLoop(_Base):
             BlockingIOError: the backlog is full (EAGAIN).
         """
         if path is None or sock is not None:
-            return await super().create_unix_connection(
-                protocol_factory, path, ssl=ssl, sock=sock, **options
-            )
+            return await super().create_unix_connection(protocol_factory, path, ssl=ssl, sock=sock, **options)
         path = os.fspath(path)
         if not isinstance(self.net, MemoryNet):
             sock = connected(path)
@@ -194,12 +194,12 @@ class GuardedLoop(_Base):
         """
         if isinstance(sock, MemorySocket) or (sock is None and isinstance(self.net, MemoryNet)):
             self._no_tls(ssl)
-            bound = sock if sock is not None else self._bind_memory(os.fsdecode(os.fspath(path)))
+            bound: Any = sock if sock is not None else self._bind_memory(os.fsdecode(os.fspath(path)))
         elif sock is None:
             bound = _bind_real(os.fspath(path))
         else:
             bound = sock
-        bound.setblocking(False)
+        bound.setblocking(False)  # noqa: FBT003
         return await self._serve(protocol_factory, bound, backlog, start_serving, ssl, **options)
 
     def _bind_memory(self, path: str) -> MemorySocket:
@@ -319,7 +319,7 @@ class GuardedLoop(_Base):
 
 
 def _bind_real(path: str | bytes) -> socket.socket:
-    """Bind as asyncio's create_unix_server does: a socket file in the way is replaced, anything else is not."""
+    """Bind as asyncio's create_unix_server does: only a socket file that is in the way is replaced."""
     name = Path(os.fsdecode(path))
     try:
         if stat.S_ISSOCK(name.stat().st_mode):

@@ -1,12 +1,12 @@
 # ruff: noqa: SLF001  (an event loop of one's own is made of asyncio's private parts; a test pins each of them)
 """The virtual clock: an asyncio loop whose time jumps from timer to timer.
 
-Knows CPython's event loop from inside (``tests/unit/sim/test_cpython_internals.py`` pins what it relies on). Must not
-know what runs on it: any asyncio code does.
+Knows CPython's event loop from inside (``tests/unit/sim/test_cpython_internals.py`` pins what it relies on).
+Must not know what runs on it: any asyncio code does.
 
-Time is an integer number of nanoseconds from 0. While a callback is ready or a descriptor readable, time stands
-still; when nothing is, it jumps to the next timer. Timers with equal deadlines fire in the order they were set.
-Tasks hash by their number of creation, so that sets of tasks iterate in the same order in every process.
+Time is an integer number of nanoseconds from 0. While a callback is ready or a descriptor readable, time
+stands still; when nothing is, it jumps to the next timer. Timers with equal deadlines fire in the order they
+were set. Tasks hash by their number of creation, so that sets of tasks iterate in one order in every process.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ import itertools
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 from virtsim.sim.doors import GuardedLoop
+from virtsim.sim.handles import QuickHandle, QuickTimer, SimTask
 from virtsim.sim.net import MemoryNet, Net, RealNet
 from virtsim.sim.stall import EndOfTime, SimDeadlock, SimForbidden, SimLivelock, describe_tasks
 
 __all__ = ["EndOfTime", "SimDeadlock", "SimForbidden", "SimLivelock", "VirtualLoop", "run"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 logger = logging.getLogger("asyncio")
 
 #: Stands for "no end"; comparing two integers is cheaper than asking for None each time.
@@ -37,67 +38,13 @@ NEVER = 1 << 62
 #: A live-lock also takes this fraction of the limit in turns of the loop, so that a thousand domains which
 #: legitimately do a thousand things at one instant are not mistaken for one.
 TURNS_PER_LIMIT = 20
-#: Callbacks between two collections of young garbage, counted and not timed: the automatic collector depends on
-#: everything the process ever allocated, and so would the moment at which an abandoned generator is closed.
+#: Callbacks between two collections of young garbage. Counted: the automatic collector depends on all that
+#: the process ever allocated, and so would the moment at which an abandoned generator is closed.
 GC_CALLBACKS = 50_000
 #: Cancelled timers are swept out of the heap when there are more than this many and they are the majority.
 SWEEP_TIMERS = 256
 #: What is left of a run after it failed may take this much virtual time to finish being cancelled.
 CLEANUP_NS = 3600 * 10**9
-
-
-class _Handle(asyncio.Handle):
-    """asyncio's handle without the bookkeeping of debug mode."""
-
-    __slots__ = ()
-
-    def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], loop: VirtualLoop, context: Context
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = context
-        self._cancelled = False
-        self._source_traceback = None
-        self._repr = None
-
-
-class _Timer(asyncio.TimerHandle):
-    """asyncio's timer handle without the bookkeeping of debug mode; ``_when`` is in seconds, as there."""
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        loop: VirtualLoop,
-        context: Context,
-    ) -> None:
-        self._when = when
-        self._scheduled = True
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = context
-        self._cancelled = False
-        self._source_traceback = None
-        self._repr = None
-
-
-class SimTask(asyncio.Task[T]):
-    """A task that hashes by its number of creation, so that sets of tasks have one order in all processes."""
-
-    def __init__(self, coro: Any, *, loop: VirtualLoop, number: int, **options: Any) -> None:
-        self.number = number  # before Task.__init__, which puts the task into a set
-        if options.get("name") is None:
-            options["name"] = f"task-{number}"  # asyncio's own numbers count all tasks of the process
-        super().__init__(coro, loop=loop, **options)
-
-    def __hash__(self) -> int:
-        return self.number
 
 
 class VirtualLoop(GuardedLoop):
@@ -107,8 +54,8 @@ class VirtualLoop(GuardedLoop):
         net: "memory" (default): Unix sockets that exist only in this loop; "real": the kernel's.
         end_ns: end of time; `EndOfTime` is raised when the next timer lies beyond it. None: no end.
         livelock_limit: callbacks without the clock moving by more than one nanosecond before `SimLivelock`.
-        allow_external: let executors, subprocesses, signals and real hosts through; the clock stands still while an
-            executor job or a subprocess is under way.
+        allow_external: let executors, subprocesses, signals and real hosts through; the clock stands still
+            while an executor job or a subprocess is under way.
 
     Attributes:
         net: the sockets of this loop.
@@ -134,7 +81,7 @@ class VirtualLoop(GuardedLoop):
         self.callbacks = 0
         self._end = NEVER if end_ns is None else end_ns
         self._limit = livelock_limit
-        self._heap: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self._heap: list[tuple[int, int, Any]] = []
         self._sequence = itertools.count().__next__
         self._task_numbers = itertools.count(1).__next__
         self._arrivals: list[asyncio.Handle] = []
@@ -166,7 +113,7 @@ class VirtualLoop(GuardedLoop):
         return self._ns
 
     def advance(self, ns: int) -> None:
-        """Move the clock on from inside a callback, as code that blocks does; timers passed by fire afterwards.
+        """Move the clock on from inside a callback, as code that blocks does; timers passed fire afterwards.
 
         Raises:
             ValueError: ``ns`` is negative.
@@ -187,17 +134,17 @@ class VirtualLoop(GuardedLoop):
     # -- scheduling
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """As asyncio's."""
         if self._debug or self._closed:
             return super().call_soon(callback, *args, context=context)
-        handle = _Handle(callback, args, self, copy_context() if context is None else context)
+        handle = QuickHandle(callback, args, self, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's; rounds to whole nanoseconds, and anything above 0 to at least one."""
         if delay <= 0:
@@ -207,7 +154,7 @@ class VirtualLoop(GuardedLoop):
         return self._at(self._ns + (round(delay * 1e9) or 1), callback, args, context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's; rounds to whole nanoseconds, and anything after now to at least the next one."""
         if when == math.inf:
@@ -220,7 +167,7 @@ class VirtualLoop(GuardedLoop):
     def _at(
         self, ns: int, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> asyncio.TimerHandle:
-        timer: asyncio.TimerHandle
+        timer: Any
         if self._debug:
             self._check_closed()
             self._check_thread()
@@ -230,12 +177,12 @@ class VirtualLoop(GuardedLoop):
         else:
             if self._closed:
                 self._check_closed()
-            timer = _Timer(ns / 1e9, callback, args, self, copy_context() if context is None else context)
+            timer = QuickTimer(ns / 1e9, callback, args, self, copy_context() if context is None else context)
         if ns < NEVER:  # a timer that never fires keeps nobody alive
             heappush(self._heap, (ns, self._sequence(), timer))
-        return timer
+        return timer  # type: ignore[no-any-return]
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: Any) -> None:
         if not handle._scheduled:
             return
         self._timer_cancelled_count += 1
@@ -259,7 +206,7 @@ class VirtualLoop(GuardedLoop):
 
     # -- running
 
-    def _run_once(self) -> None:
+    def _run_once(self) -> None:  # noqa: C901, PLR0912  (a call more would cost a tenth of it all)
         ready = self._ready
         heap = self._heap
         self._turns += 1
@@ -291,6 +238,7 @@ class VirtualLoop(GuardedLoop):
             self._run_debug(todo)
             return
         popleft = ready.popleft
+        handle: Any
         for _ in range(todo):
             handle = popleft()
             if not handle._cancelled:
@@ -376,8 +324,8 @@ class VirtualLoop(GuardedLoop):
 
     def _end_report(self, when: int) -> str:
         return (
-            f"end of time: the run may last until {self._end / 1e9:.9f} s, the next thing to happen is due at "
-            f"{when / 1e9:.9f} s; the pending tasks are\n" + describe_tasks(asyncio.all_tasks(self))
+            f"end of time: the run may last until {self._end / 1e9:.9f} s, the next thing to happen is due "
+            f"at {when / 1e9:.9f} s; the pending tasks are\n" + describe_tasks(asyncio.all_tasks(self))
         )
 
     # -- the end
@@ -391,7 +339,7 @@ class VirtualLoop(GuardedLoop):
         self._arrivals.clear()
 
 
-def _name_of(handle: asyncio.Handle) -> str:
+def _name_of(handle: Any) -> str:
     callback = handle._callback
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
@@ -408,7 +356,7 @@ def run(
     allow_external: bool = False,
     debug: bool | None = None,
 ) -> T:
-    """Run a coroutine on a virtual loop of its own and return its result; `asyncio.run` for the virtual clock.
+    """Run a coroutine on a virtual loop of its own and return its result: `asyncio.run`, virtually.
 
     The cyclic garbage collector is frozen meanwhile and runs only at counted points. Tasks that are left are
     cancelled and awaited, whatever happened.
@@ -460,5 +408,5 @@ def _cancel_leftovers(loop: VirtualLoop) -> None:
             loop.run_until_complete(loop.shutdown_default_executor())
     except (SimDeadlock, SimLivelock, EndOfTime):
         for task in asyncio.all_tasks(loop):
-            task._log_destroy_pending = False
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
         raise

@@ -2,9 +2,9 @@
 
 Knows what a server needs of either net. Must not know who serves or what is said.
 
-A memory net does what the kernel does with a QEMU monitor's socket: ENOENT where there is no file, ECONNREFUSED
-where nobody listens, EACCES by the file's mode, one client served and ``backlog + 1`` queued before EAGAIN, a bounded
-buffer each way, end of file, half-close and reset.
+A memory net does what the kernel does with a QEMU monitor's socket: ENOENT where there is no file,
+ECONNREFUSED where nobody listens, EACCES by the file's mode, one client served and ``backlog + 1`` queued
+before EAGAIN, a bounded buffer each way, end of file, half-close and reset.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class ServerSocket(Protocol):
         ...
 
     def listen(self, backlog: int) -> None:
-        """Let clients connect: ``backlog + 1`` of them wait until they are accepted, the next one gets EAGAIN."""
+        """Let clients connect: ``backlog + 1`` of them wait to be accepted, the next one gets EAGAIN."""
         ...
 
     def accept_one(self, factory: Callable[[], asyncio.Protocol]) -> None:
-        """Make one connection, with ``factory()``, as soon as a client is there; call again for the next one."""
+        """Make one connection, with ``factory()``, as soon as a client is there; once a call."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 # ruff: noqa: SLF001  (the net and its transports are one thing)
 """Sockets that exist only inside one virtual loop.
 
-Knows names, modes, backlogs and descriptors of listening sockets, as the Linux kernel treats them. Must not know what
-is said on a connection (`virtsim.sim.net_transport` carries the bytes).
+Knows names, modes, backlogs and descriptors of listening sockets, as the Linux kernel treats them. Must not
+know what is said on a connection (`virtsim.sim.net_transport` carries the bytes).
 """
 
 from __future__ import annotations
@@ -37,7 +37,17 @@ Accepted = Callable[[MemoryTransport], None]
 class _Node:
     """A bound socket, whatever names and descriptors still lead to it."""
 
-    __slots__ = ("accept_handle", "backlog", "descriptors", "family", "listening", "mode", "name", "queue", "waiters")
+    __slots__ = (
+        "accept_handle",
+        "backlog",
+        "descriptors",
+        "family",
+        "listening",
+        "mode",
+        "name",
+        "queue",
+        "waiters",
+    )
 
     def __init__(self, loop: VirtualLoop, name: Any, mode: int, family: socket.AddressFamily) -> None:
         self.name = name
@@ -57,7 +67,7 @@ class _Node:
 
 
 class MemorySocket:
-    """A descriptor of a bound socket: a `ServerSocket`, a `Listener` and what asyncio's Server takes for a socket."""
+    """A descriptor of a bound socket: a `ServerSocket`, a `Listener`, and a socket for asyncio's Server."""
 
     type = socket.SOCK_STREAM
 
@@ -222,7 +232,7 @@ class MemoryNet:
             self.files.unwatch(path, tell)
 
     def connect(self, address: str | tuple[str, int]) -> MemoryTransport:
-        """The client's end of a new connection, as one non-blocking connect() gives it.
+        """Connect once, without blocking, and return the client's end.
 
         Raises:
             FileNotFoundError: no such path.

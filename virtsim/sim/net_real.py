@@ -1,6 +1,6 @@
 """The kernel's sockets behind the interface of `virtsim.sim.net`.
 
-Knows socket files and asyncio's public calls. Must not know which loop runs: an ordinary one and a virtual one do.
+Knows socket files and asyncio's public calls. Must not know which loop runs: an ordinary or a virtual one.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["RealNet", "RealSocket", "connected"]
 def connected(path: str) -> socket.socket:
     """A non-blocking socket connected to ``path``, by one connect().
 
-    asyncio's own ``sock_connect`` takes EAGAIN, a full backlog, for a connect under way and then reports success on a
-    socket that is not connected.
+    asyncio's own ``sock_connect`` takes EAGAIN, a full backlog, for a connect under way and then reports
+    success on a socket that is not connected.
 
     Raises:
         OSError: as connect() failed; BlockingIOError for a full backlog.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.setblocking(False)
+        sock.settimeout(0)
         number = sock.connect_ex(path)
         if number:
             raise OSError(number, os.strerror(number))
@@ -40,7 +40,7 @@ class RealSocket:
     """A bound socket of the kernel; see `ServerSocket`."""
 
     def __init__(self, sock: socket.socket, observers: list[Callable[[str, str], None]]) -> None:
-        sock.setblocking(False)
+        sock.settimeout(0)
         self._sock = sock
         self._observers = observers
         self._factories: deque[Callable[[], asyncio.BaseProtocol]] = deque()

@@ -1,12 +1,13 @@
 # ruff: noqa: SLF001  (the two ends of a connection are of one class and write into each other)
 """One end of a connection that exists only in memory, with the semantics of asyncio's socket transport.
 
-Knows asyncio's Transport contract and how the kernel buffers a Unix stream. Must not know names, paths and backlogs.
+Knows asyncio's Transport contract and how the kernel buffers a Unix stream. Must not know names, paths and
+backlogs.
 
-Each end has an inbox (the kernel's buffer, bounded) and an outbox (the transport's own, for what the inbox of the other
-end could not take). A write to a peer that reads queues one handle that is made once and used again: bytes that arrive
-before it runs are read together, 64 KiB at a time, as a real transport reads them. Handles of arrivals run where the
-selector's events would, so both nets give one order of callbacks.
+Each end has an inbox (the kernel's buffer, bounded) and an outbox (the transport's own, for what the inbox of
+the other end could not take). A write to a peer that reads queues one handle that is made once and used
+again: bytes that arrive before it runs are read together, 64 KiB at a time, as a real transport reads them.
+Handles of arrivals run where the selector's events would, so both nets give one order of callbacks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Iterable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ __all__ = ["CAPACITY", "MemoryTransport", "pair"]
 
 logger = logging.getLogger("asyncio")
 
-#: Bytes the "kernel" holds for a reader: Linux's net.core.wmem_default (the kernel also counts its own overhead).
+#: Bytes the "kernel" holds for a reader: Linux's net.core.wmem_default (it also counts its own overhead).
 CAPACITY = 212_992
-#: The writer is told to go on when this much or less is left unread: unix_writable() of net/unix/af_unix.c.
+#: The writer may go on when this much or less is left unread: unix_writable() of net/unix/af_unix.c.
 WRITABLE_BELOW = CAPACITY // 4
 #: Most that one data_received() gets; see doors.RECV_SIZE.
 READ_SIZE = 64 * 1024
@@ -65,15 +66,17 @@ class MemoryTransport(asyncio.Transport):
     """One end of a connection in memory; `pair` makes two of them."""
 
     __slots__ = (
-        "_arrivals", "_buffered", "_closing", "_conn_lost", "_context", "_deliver", "_eof", "_eof_in", "_fds", "_high",
-        "_inbox", "_inbox_size", "_loop", "_low", "_outbox", "_paused", "_peer", "_protocol", "_read_handle", "_reading",
-        "_reset", "_scheduled", "_server", "_write_handle", "_write_paused", "_writing",
+        "_arrivals", "_buffered", "_closing", "_conn_lost", "_context", "_deliver", "_eof", "_eof_in", "_fds",
+        "_high", "_inbox", "_inbox_size", "_loop", "_low", "_outbox", "_paused", "_peer", "_protocol",
+        "_read_handle", "_reading", "_reset", "_scheduled", "_server", "_write_handle", "_write_paused",
+        "_writing",
     )  # fmt: skip
 
     def __init__(self, loop: VirtualLoop, extra: dict[str, Any]) -> None:
         super().__init__(extra)
         self._loop = loop
         self._arrivals = loop._arrivals
+        self._context: Context | None = None
         self._peer: MemoryTransport | None = None
         self._protocol: asyncio.BaseProtocol | None = None
         self._server: Any = None
@@ -98,7 +101,8 @@ class MemoryTransport(asyncio.Transport):
 
     def __repr__(self) -> str:
         state = "closed" if self._protocol is None else "closing" if self._closing else "open"
-        return f"<MemoryTransport {state} {self._extra.get('sockname')!r} <-> {self._extra.get('peername')!r}>"
+        ends = f"{self.get_extra_info('sockname')!r} <-> {self.get_extra_info('peername')!r}"
+        return f"<MemoryTransport {state} {ends}>"
 
     def attach(self, protocol: asyncio.BaseProtocol, server: Any = None) -> asyncio.Future[None]:
         """Give this end its protocol; connection_made comes with the loop's next turn.
@@ -250,9 +254,7 @@ class MemoryTransport(asyncio.Transport):
         """As asyncio's."""
         if not isinstance(data, bytes):
             if not isinstance(data, bytearray | memoryview):
-                raise TypeError(
-                    f"data argument must be a bytes-like object, not {type(data).__name__!r}"
-                )
+                raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
             data = bytes(data)
         if self._eof:
             raise RuntimeError("Cannot call write() after write_eof()")
@@ -454,7 +456,7 @@ class MemoryTransport(asyncio.Transport):
             return
         peer._peer = None
         peer._eof_in = True
-        peer._reset = bool(self._inbox) or self._protocol is None and not hasattr(self, "_context")
+        peer._reset = bool(self._inbox) or self._context is None  # unread bytes, or never accepted
         self._inbox.clear()
         if peer._outbox:
             peer._writable()
@@ -466,7 +468,7 @@ def _nothing(_: bytes) -> None:
 
 
 def _server_call(method: Any, transport: MemoryTransport) -> None:
-    """Call ``Server._attach`` or ``_detach``: CPython 3.13 wants to know the transport, 3.11 and 3.12 do not."""
+    """Call ``Server._attach`` or ``_detach``; CPython 3.13 wants to know the transport, 3.11 does not."""
     if method.__code__.co_argcount > 1:
         method(transport)
     else:

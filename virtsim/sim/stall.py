@@ -29,11 +29,11 @@ class EndOfTime(RuntimeError):
 
 
 class SimForbidden(RuntimeError):
-    """Code inside a simulated run asked for something outside of it: a thread, a process, a signal, a host."""
+    """Code inside a simulated run asked for something outside: a thread, a process, a signal, a host."""
 
 
 def describe_tasks(tasks: Iterable[asyncio.Task[Any]]) -> str:
-    """One line for each unfinished task: its name and where it waits; ordered by creation where that is known."""
+    """One line for each unfinished task, in order of creation: its name and where it waits."""
     pending = [task for task in tasks if not task.done()]
     pending.sort(key=lambda task: getattr(task, "number", 0))
     lines = [f"  {task.get_name()}: {where(task)}" for task in pending[:MAX_LISTED_TASKS]]
@@ -46,7 +46,7 @@ def where(task: asyncio.Task[Any]) -> str:
     """The innermost place a task waits at, as ``file:line in function``.
 
     When that place is inside asyncio itself, the innermost place outside of it comes first: that is the line
-    somebody has to look at. File names start at the top-level package, so the text is the same on every machine.
+    somebody has to look at. File names start at the top-level package: the text is the same on every machine.
     """
     frames = list(_await_chain(task.get_coro()))
     if not frames:
