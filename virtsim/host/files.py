@@ -95,7 +95,7 @@ class LocalFiles:
         """Make a directory and what is missing above it, each with mode 0700; fine if it is there already.
 
         Raises:
-            OSError: NotADirectoryError or FileExistsError when a file is in the way, EACCES and so on.
+            OSError: FileExistsError when a file is in the way, EACCES and so on.
         """
         missing: list[str] = []
         upper = path

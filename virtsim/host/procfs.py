@@ -9,12 +9,11 @@ for ever.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Identity", "boot_id", "identify", "pid_namespace", "start_ticks", "writers_below"]
+__all__ = ["Identity", "boot_id", "identify", "pid_namespace", "start_ticks", "writers_below", "writes_below"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +65,22 @@ def identify(pid: int) -> Identity | None:
 
 
 def writers_below(directory: str) -> Iterator[int]:
-    """Processes of ours whose standard output and standard error both go to files below ``directory``.
-
-    Such a process was started with its log there. An editor or pager that somebody opened on the log is none
-    of them.
-    """
-    own = os.geteuid()
-    prefix = directory.rstrip("/") + "/"
+    """Processes of ours of which `writes_below` is true, but not we ourselves."""
     for entry in os.listdir("/proc"):
-        if not entry.isdecimal() or int(entry) == os.getpid():
-            continue
-        # Processes end while we look, and those of others (or set-user-ID ones) do not show us their files.
-        with contextlib.suppress(OSError):
-            if os.stat(f"/proc/{entry}").st_uid == own and all(
-                os.readlink(f"/proc/{entry}/fd/{number}").startswith(prefix) for number in (1, 2)
-            ):
-                yield int(entry)
+        if entry.isdecimal() and int(entry) != os.getpid() and writes_below(int(entry), directory):
+            yield int(entry)
+
+
+def writes_below(pid: int, directory: str) -> bool:
+    """Whether it is a process of ours whose standard output and error both go to files below ``directory``.
+
+    Such a process was started with its log there. An editor or pager that somebody opened on the log is none.
+    """
+    prefix = directory.rstrip("/") + "/"
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == os.geteuid() and all(
+            os.readlink(f"/proc/{pid}/fd/{number}").startswith(prefix) for number in (1, 2)
+        )
+    except OSError:
+        # It ended while we looked, or (set-user-ID, not dumpable) does not show us its files.
+        return False

@@ -37,16 +37,29 @@ import signal
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import itemgetter
 
-from virtsim.host.procfs import Identity, boot_id, identify, pid_namespace, start_ticks, writers_below
+from virtsim.host.procfs import (
+    Identity,
+    boot_id,
+    pid_namespace,
+    start_ticks,
+    writers_below,
+    writes_below,
+)
 from virtsim.host.sockets import MAX_SOCKET_PATH
 
 __all__ = ["ROOM_FOR_NAMES", "RunDirectory", "clean_up_dead_runs", "default_bases"]
 
-#: Bytes of a socket's path that a run directory leaves for the names below it:
-#: "/12-a-domain-name-/monitor.sock".
-ROOM_FOR_NAMES = 32
+#: Bytes of a socket's path that a default run directory leaves for the names below it; libvirt's longest are
+#: such as "/domain-12345-twenty-characters-/monitor.sock" (libvirt 8.5.0 virDomainDefGetShortName cuts names
+#: at 20).
+ROOM_FOR_NAMES = 48
+
+#: How the name of a run directory starts; nothing else in a base directory is ever touched.
+_PREFIX = "run-"
 
 #: File in a run directory with one line for each process started or ended.
 _LEDGER = ".processes"
@@ -59,12 +72,11 @@ _PATIENCE_S = ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
 class RunDirectory:
     """The directory of one run; made by `create`, removed by `close`.
 
-    Use as a context manager, or call `close`. When neither happens, `clean_up_dead_runs` of a later run does
-    it.
+    Use as a context manager, or call `close`. When neither happens, `clean_up_dead_runs` of a later run
+    does it.
 
     Attributes:
-        path: absolute path, mode 0700, short enough for sockets below it. Names that start with a dot are
-            ours.
+        path: absolute path, mode 0700. Names that start with a dot are ours.
     """
 
     def __init__(self, path: str, lock: int) -> None:
@@ -80,21 +92,19 @@ class RunDirectory:
         When it fails nothing is left behind but the base directory.
 
         Args:
-            base: directory in which runs live; by default the first usable one of `default_bases`.
+            base: directory in which runs live; by default the first of `default_bases` that is short enough
+                for sockets below it. One that is given is taken, however long.
 
         Raises:
-            OSError: the base cannot be made or is not ours alone (EPERM), its path is too long for sockets
-                (ENAMETOOLONG), or the system's own reason.
+            OSError: the base cannot be made, or is not ours alone (EPERM).
         """
-        base = _usable_base() if base is None else os.path.abspath(base)
+        base = _short_base() if base is None else os.path.abspath(base)
         with _locked_base(base, make=True) as found:
             if not found:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), base)
-            path = tempfile.mkdtemp(prefix="", dir=base)
+            path = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
             lock = None
             try:
-                if len(os.fsencode(path)) + ROOM_FOR_NAMES > MAX_SOCKET_PATH:
-                    raise OSError(errno.ENAMETOOLONG, "no room for the paths of sockets", path)
                 lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return cls(path, lock)
@@ -192,17 +202,29 @@ def clean_up_dead_runs(base: str | None = None) -> list[str]:
         One line for each thing cleaned, or found and left alone.
 
     Raises:
-        OSError: the base directory is not ours alone (EPERM), or cannot be read.
+        OSError: the given base directory is not ours alone (EPERM), or cannot be read.
     """
+    if base is not None:
+        return _clean_up_base(os.path.abspath(base))
     lines: list[str] = []
-    for directory in default_bases() if base is None else [os.path.abspath(base)]:
-        dead = _take_dead_runs(directory)
+    for directory in default_bases():
         try:
-            for path in dead:
-                lines += _clean_up(path)
-        finally:
-            for lock in dead.values():
-                os.close(lock)
+            lines += _clean_up_base(directory)
+        except OSError as error:
+            # Somebody else may sit on our name in /tmp; that is no reason to give up the other place.
+            lines.append(f"left {directory} alone: {error.strerror}")
+    return lines
+
+
+def _clean_up_base(base: str) -> list[str]:
+    lines: list[str] = []
+    dead = _take_dead_runs(base)
+    try:
+        for path in dead:
+            lines += _clean_up(path)
+    finally:
+        for lock in dead.values():
+            os.close(lock)
     return lines
 
 
@@ -222,11 +244,10 @@ def _clean_up(path: str) -> list[str]:
     return [*lines, f"removed {path}"]
 
 
-def _usable_base() -> str:
-    """The first default base whose path leaves room for names; the last one if none does, for its error."""
-    bases = default_bases()
-    longest = MAX_SOCKET_PATH - ROOM_FOR_NAMES - len("/12345678")
-    return next((base for base in bases if len(os.fsencode(base)) <= longest), bases[-1])
+def _short_base() -> str:
+    """The first default base whose path leaves room for names; the one in /tmp always does."""
+    longest = MAX_SOCKET_PATH - ROOM_FOR_NAMES - len("/run-12345678")
+    return next(base for base in default_bases() if len(os.fsencode(base)) <= longest)
 
 
 @contextlib.contextmanager
@@ -259,6 +280,8 @@ def _take_dead_runs(base: str) -> dict[str, int]:
     taken: dict[str, int] = {}
     with _locked_base(base, make=False) as found:
         for entry in sorted(os.listdir(base)) if found else []:
+            if not entry.startswith(_PREFIX):
+                continue
             path = os.path.join(base, entry)
             try:
                 lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -302,26 +325,30 @@ def _end_processes(path: str, namespace: str) -> tuple[list[str], list[str]]:
     Returns:
         A line for each process ended, and one for each that would not end.
     """
-    boot = boot_id()
-    suspects = {
-        pid: entry
+    here = (boot_id(), namespace)
+    checks: dict[int, Callable[[], bool]] = {
+        pid: partial(_is_still, entry)
         for pid, entry in _ledger(path).items()
-        if (entry.boot, entry.namespace) == (boot, namespace)
+        if (entry.boot, entry.namespace) == here
     }
-    for pid in writers_below(path):
-        found = identify(pid)
-        if found is not None:
-            suspects.setdefault(pid, found)
+    checks |= {pid: partial(writes_below, pid, path) for pid in writers_below(path)}
     pidfds: dict[int, int] = {}
     try:
-        for pid, entry in sorted(suspects.items()):
-            pidfd = _open_verified(entry)
-            if pidfd is not None:
-                pidfds[pid] = pidfd
+        for pid, is_ours in sorted(checks.items(), key=itemgetter(0)):
+            # Opened first, verified second: should the number change hands in between, the pidfd still means
+            # the old process, and a signal to it finds nobody.
+            with contextlib.suppress(ProcessLookupError):
+                pidfds[pid] = os.pidfd_open(pid)
+                if not is_ours():
+                    os.close(pidfds.pop(pid))
         return _signal_until_gone(pidfds, path)
     finally:
         for pidfd in pidfds.values():
             os.close(pidfd)
+
+
+def _is_still(entry: Identity) -> bool:
+    return start_ticks(entry.pid) == entry.start_ticks
 
 
 def _signal_until_gone(pidfds: dict[int, int], path: str) -> tuple[list[str], list[str]]:
@@ -358,15 +385,3 @@ def _wait_for_ends(pidfds: dict[int, int], patience_s: float) -> list[int]:
             break
         alive = {pid: pidfd for pid, pidfd in alive.items() if pidfd not in readable}
     return [pid for pid in pidfds if pid not in alive]
-
-
-def _open_verified(entry: Identity) -> int | None:
-    """A pidfd of exactly this process, or None when it is gone. Opened first, verified second."""
-    try:
-        pidfd = os.pidfd_open(entry.pid)
-    except (ProcessLookupError, OSError):
-        return None
-    if start_ticks(entry.pid) != entry.start_ticks:
-        os.close(pidfd)
-        return None
-    return pidfd
