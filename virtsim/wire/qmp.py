@@ -141,8 +141,9 @@ class QmpEngine:
         return len(self._outstanding)
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes as they came from the peer; `next_event` looks at them."""
-        self._stream.receive_data(data)
+        """Take bytes as they came from the peer; `next_event` looks at them. A BROKEN engine drops them."""
+        if self._state is not State.BROKEN:
+            self._stream.receive_data(data)
 
     def receive_eof(self) -> None:
         """The peer has hung up."""

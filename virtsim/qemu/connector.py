@@ -1,0 +1,254 @@
+"""From a QEMU that was just exec'ed to a monitor that has greeted: runs a waiting policy.
+
+Knows how each policy of `virtsim.qemu.schedules` is carried out and what its failures are called. Must not
+know the log, the domain's state, or what comes after the greeting.
+
+Three ways:
+
+* **Polling** (``poll200``, ``backoff-uncapped``, ``backoff-adaptive``): nap, try, look whether the process
+  lives. The limit is for the connection; for the greeting there is none, as in libvirt. ``fdpass`` with a
+  QEMU that cannot take a descriptor is ``backoff-adaptive`` with its own limit, as in libvirt 4.5.0 to 8.2.0.
+* **fdpass**: one connect to the listening socket that QEMU inherited; the greeting is awaited without a
+  limit. QEMU's death shows as the end of the connection.
+* **eventful**: the same with a deadline on the greeting, and QEMU's death is told by the process. Where QEMU
+  cannot take a descriptor the socket's directory is watched, and the connect comes at the instant at which
+  the socket appears. It appears by bind(), though, and can be connected to only after listen(), which nothing
+  reports: so a refused connect is tried again after 1, 2, 4 ... 64, 64 ms until the deadline. A real QEMU
+  listens within a fraction of a millisecond.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from virtsim.errors import HostError, OperationTimeout, VirtsimError
+from virtsim.host.abc import Process
+from virtsim.host.context import Context
+from virtsim.host.sockets import Listener, connect_unix
+from virtsim.host.watch import wait_for_path
+from virtsim.qemu.monitor import Monitor
+from virtsim.qemu.schedules import POLICIES, GuestSize, Policy
+
+__all__ = ["MonitorFactory", "open_monitor"]
+
+MonitorFactory = Callable[[], Monitor]
+
+#: The only failures after which the socket may still come (8.5.0 qemuMonitorOpenUnix).
+_TRIED_AGAIN: Final = (errno.ENOENT, errno.ECONNREFUSED)
+
+#: Longest nap of eventful after a refused connect, milliseconds.
+_REFUSED_NAP_MS_MAX: Final = 64
+
+#: What happens at the very instant of eventful's deadline still counts, as an attempt at the limit does. On
+#: the virtual clock a greeting needs some turns of the loop from QEMU's timer to us, all at the same instant.
+_TURNS_OF_GRACE: Final = 10
+
+_NS_PER_MS: Final = 1_000_000
+
+
+async def open_monitor(
+    context: Context,
+    *,
+    actor: str,
+    policy: Policy,
+    guest: GuestSize,
+    path: str,
+    listener: Listener | None,
+    process: Process,
+    monitor_factory: MonitorFactory,
+) -> Monitor:
+    """Connect to the monitor of ``process`` and wait until it has greeted.
+
+    When it fails or is cancelled, nothing is left behind: no task, no connection, and ``listener`` is closed;
+    the process is the caller's to end. Notes the kinds "wait.begin", "attempt" (each connect, with the
+    error's name or None) and "wait.end" (outcome "greeted", "timeout", "died", "lost", "failed" or
+    "cancelled").
+
+    Args:
+        context: where the wait is noted.
+        actor: the domain's name.
+        policy: how to wait.
+        guest: what the policy's limit depends on.
+        path: the monitor's socket.
+        listener: the manager's copy of the listening socket that the process inherited, or None when QEMU
+            makes its own. It is closed first of all: as long as a copy of ours is open, a connect to a dead
+            QEMU would succeed.
+        process: the QEMU.
+        monitor_factory: makes the monitor; called once for each connection that comes about.
+
+    Raises:
+        HostError: ENOENT or ECONNREFUSED "monitor socket did not show up": the limit of a polling policy is
+            over; ESRCH "failed to connect to monitor socket": the process is gone; any other errno of a
+            connect at once.
+        OperationTimeout: eventful's deadline is over.
+        MonitorEOF: QEMU closed the connection before it greeted.
+        MonitorReadError: the connection broke before QEMU greeted.
+        ProtocolError: QEMU's first words were no greeting.
+        InternalError: the path is too long for a socket.
+    """
+    if listener is not None:
+        listener.close()
+    elif policy.fd_pass and policy.limit is None:
+        policy = POLICIES["backoff-adaptive"]
+    wait = _Wait(
+        context,
+        actor=actor,
+        policy=policy,
+        guest=guest,
+        path=path,
+        process=process,
+        monitor_factory=monitor_factory,
+    )
+    context.note("wait.begin", actor, policy=policy.name, limit_ns=wait.limit_ns, path=path)
+    try:
+        if policy.naps is not None:
+            monitor = await wait.poll()
+        elif wait.limit_ns is None:
+            monitor = await wait.connect_and_wait()
+        else:
+            monitor = await wait.watch(wait.limit_ns, handed_in=listener is not None)
+    except asyncio.CancelledError:
+        wait.outcome = "cancelled"
+        raise
+    else:
+        wait.outcome = "greeted"
+        return monitor
+    finally:
+        if wait.outcome != "greeted":
+            wait.abandon()
+        context.note("wait.end", actor, n=wait.tries, outcome=wait.outcome)
+
+
+class _Wait:
+    """One wait for one monitor, whichever way it is done."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        actor: str,
+        policy: Policy,
+        guest: GuestSize,
+        path: str,
+        process: Process,
+        monitor_factory: MonitorFactory,
+    ) -> None:
+        limit_ms = policy.limit_ms(guest)
+        self.limit_ns = None if limit_ms is None else limit_ms * _NS_PER_MS
+        self.tries = 0
+        self.outcome = "failed"
+        self._context = context
+        self._actor = actor
+        self._countdown = policy.begin(guest)
+        self._path = path
+        self._process = process
+        self._factory = monitor_factory
+        self._monitor: Monitor | None = None
+        self._connected = False
+
+    async def poll(self) -> Monitor:
+        """Nap and try by the policy until the limit."""
+        now_ns = self._context.now_ns
+        begin_ns = now_ns()
+        last = errno.ENOENT
+        while (nap_ms := self._countdown.nap_ms((now_ns() - begin_ns) // _NS_PER_MS)) is not None:
+            if nap_ms:
+                await asyncio.sleep(nap_ms / 1000)
+            number = await self._try(nap_ms)
+            if number is None:
+                return await self._greeted()
+            if number not in _TRIED_AGAIN:
+                raise HostError("failed to connect to monitor socket", number)
+            if not self._process.alive():
+                raise self._died()
+            last = number
+        self.outcome = "timeout"
+        raise HostError("monitor socket did not show up", last)
+
+    async def connect_and_wait(self) -> Monitor:
+        """Connect once, to a socket that is there already, and wait for the greeting."""
+        number = await self._try(0)
+        if number is not None:
+            raise HostError("failed to connect to monitor socket", number)
+        return await self._greeted()
+
+    async def watch(self, limit_ns: int, *, handed_in: bool) -> Monitor:
+        """Wait for the greeting, the process's end or the deadline, whichever comes first."""
+        loop = asyncio.get_running_loop()
+        meeting = loop.create_task(
+            self.connect_and_wait() if handed_in else self._connect_when_there(),
+            name=f"{self._actor}: monitor",
+        )
+        death = loop.create_task(self._process.wait(), name=f"{self._actor}: death")
+        try:
+            await asyncio.wait((meeting, death), timeout=limit_ns / 1e9, return_when=asyncio.FIRST_COMPLETED)
+            turns = _TURNS_OF_GRACE
+            while turns and not (meeting.done() or death.done()):
+                await asyncio.sleep(0)
+                turns -= 1
+            if meeting.done():
+                return meeting.result()
+            if death.done():
+                raise self._died()
+        finally:
+            for task in (meeting, death):
+                task.cancel()
+            await asyncio.gather(meeting, death, return_exceptions=True)
+        self.outcome = "timeout"
+        what = "no greeting from the monitor" if self._connected else "monitor socket did not show up"
+        raise OperationTimeout(f"{what} within {limit_ns / 1e9:.12g} s")
+
+    def abandon(self) -> None:
+        """Close the connection, if there is one."""
+        if self._monitor is not None:
+            self._monitor.close()
+
+    async def _connect_when_there(self) -> Monitor:
+        """Connect as soon as the socket is there."""
+        nap_ms = 0
+        while True:
+            await wait_for_path(self._path)
+            number = await self._try(nap_ms)
+            if number is None:
+                return await self._greeted()
+            if number not in _TRIED_AGAIN:
+                raise HostError("failed to connect to monitor socket", number)
+            nap_ms = min(2 * nap_ms, _REFUSED_NAP_MS_MAX) or 1
+            await asyncio.sleep(nap_ms / 1000)
+
+    async def _try(self, nap_ms: int) -> int | None:
+        """Connect once; returns the errno, or None when connected."""
+        self.tries += 1
+        number: int | None = None
+        try:
+            await connect_unix(self._make, self._path)
+            self._connected = True
+        except OSError as error:
+            number = error.errno or errno.EIO
+        name = None if number is None else errno.errorcode.get(number, str(number))
+        self._context.note("attempt", self._actor, n=self.tries, nap_ns=nap_ms * _NS_PER_MS, errno=name)
+        return number
+
+    async def _greeted(self) -> Monitor:
+        """Wait until the connected monitor has greeted."""
+        monitor = self._monitor
+        if monitor is None:
+            raise RuntimeError("a connection came about without a monitor")
+        try:
+            await monitor.wait_greeting()
+        except VirtsimError:
+            self.outcome = "lost"
+            raise
+        return monitor
+
+    def _make(self) -> Monitor:
+        # Kept from the first moment, so that a connection which is cancelled half-way is closed too.
+        self._monitor = self._factory()
+        return self._monitor
+
+    def _died(self) -> HostError:
+        self.outcome = "died"
+        return HostError("failed to connect to monitor socket", errno.ESRCH)
