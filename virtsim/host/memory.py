@@ -132,10 +132,8 @@ class MemoryFiles:
     def socket(self, path: str) -> object | None:
         """What `add_socket` was given, or None for anything else. Raises FileNotFoundError."""
         found = self._nodes.get(path)
-        if found is None:
-            found = self._nodes.get(_clean(path))
-            if found is None:
-                raise _error(errno.ENOENT, path)
+        if found is None and (found := self._nodes.get(_clean(path))) is None:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
         return found.node if isinstance(found, _Socket) else None
 
     def watch(self, path: str, callback: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
-from virtsim.sim.net import MemoryNet, MemorySocket, Net
+from virtsim.sim.net import MemoryNet, MemorySocket, MemoryTransport, Net
 from virtsim.sim.net_real import connected
 from virtsim.sim.stall import SimForbidden
 
@@ -69,6 +69,7 @@ class GuardedLoop(_Base):
 
     def __init__(self) -> None:
         self._external = 0
+        self._memory: MemoryNet | None = None
         super().__init__()
 
     def _outside(self, what: str) -> None:
@@ -144,19 +145,22 @@ class GuardedLoop(_Base):
         """
         if path is None or sock is not None:
             return await super().create_unix_connection(protocol_factory, path, ssl=ssl, sock=sock, **options)
-        path = os.fspath(path)
-        if not isinstance(self.net, MemoryNet):
-            sock = connected(path)
-            try:
-                return await super().create_unix_connection(protocol_factory, sock=sock, ssl=ssl, **options)
-            except BaseException:
-                sock.close()
-                raise
-        self._no_tls(ssl)
-        return await self._connect_memory(protocol_factory, os.fsdecode(path))
+        memory = self._memory
+        if memory is not None:
+            if type(path) is not str:
+                path = os.fsdecode(os.fspath(path))
+            transport = memory.connect(path)
+            self._no_tls(ssl)
+            return await self._connected_memory(protocol_factory, transport)
+        sock = connected(os.fspath(path))
+        try:
+            return await super().create_unix_connection(protocol_factory, sock=sock, ssl=ssl, **options)
+        except BaseException:
+            sock.close()
+            raise
 
-    async def _connect_memory(self, protocol_factory: Any, address: str | tuple[str, int]) -> Any:
-        transport = self.net.connect(address)  # type: ignore[attr-defined]
+    @staticmethod
+    async def _connected_memory(protocol_factory: Any, transport: MemoryTransport) -> Any:
         try:
             protocol = protocol_factory()
         except BaseException:
@@ -192,23 +196,19 @@ class GuardedLoop(_Base):
             start_serving: listen at once.
             **options: as asyncio's.
         """
-        if isinstance(sock, MemorySocket) or (sock is None and isinstance(self.net, MemoryNet)):
+        bound: Any
+        if isinstance(sock, MemorySocket):
             self._no_tls(ssl)
-            bound: Any = sock if sock is not None else self._bind_memory(os.fsdecode(os.fspath(path)))
+            bound = sock
+        elif sock is None and self._memory is not None:
+            self._no_tls(ssl)
+            bound = self._memory.bind_anew(os.fsdecode(os.fspath(path)))
         elif sock is None:
             bound = _bind_real(os.fspath(path))
         else:
             bound = sock
         bound.setblocking(False)  # noqa: FBT003
         return await self._serve(protocol_factory, bound, backlog, start_serving, ssl, **options)
-
-    def _bind_memory(self, path: str) -> MemorySocket:
-        net = self.net
-        if not isinstance(net, MemoryNet):
-            raise TypeError("this loop has no memory net")
-        if path in net.files.sockets():
-            net.unlink(path)
-        return net.bind(path)
 
     async def _serve(  # noqa: PLR0917
         self,
@@ -266,9 +266,9 @@ class GuardedLoop(_Base):
             return await super().create_connection(protocol_factory, host, port, ssl=ssl, **options)
         if host not in LOOPBACK:
             self._outside(f"connecting to the host {host!r}")
-        elif isinstance(self.net, MemoryNet):
+        elif self._memory is not None:
             self._no_tls(ssl)
-            return await self._connect_memory(protocol_factory, ("127.0.0.1", int(port)))
+            return await self._connected_memory(protocol_factory, self._memory.connect_tcp(int(port)))
         else:
             host = "127.0.0.1"  # a number needs no look-up
         return await super().create_connection(protocol_factory, host, port, ssl=ssl, **options)
@@ -292,9 +292,9 @@ class GuardedLoop(_Base):
         if options.get("sock") is None and (not isinstance(host, str | None) or host not in LOOPBACK):
             self._outside(f"serving on the address {host!r}")
         elif options.get("sock") is None:
-            if isinstance(self.net, MemoryNet):
+            if self._memory is not None:
                 self._no_tls(ssl)
-                sock = self.net.bind_tcp("127.0.0.1", int(port or 0))
+                sock = self._memory.bind_tcp(int(port or 0))
                 return await self._serve(protocol_factory, sock, backlog, start_serving)
             host = "127.0.0.1"
         return await super().create_server(
@@ -308,7 +308,7 @@ class GuardedLoop(_Base):
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Refused on a memory net, or passed through: the kernel's sockets are outside of it."""
-        if isinstance(self.net, MemoryNet):
+        if self._memory is not None:
             self._outside(f"connecting a socket of the kernel to {address!r}")
         await super().sock_connect(sock, address)
 

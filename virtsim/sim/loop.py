@@ -12,6 +12,7 @@ were set. Tasks hash by their number of creation, so that sets of tasks iterate 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import itertools
 import logging
@@ -92,9 +93,12 @@ class VirtualLoop(GuardedLoop):
         self._clock_resolution = 1e-9
         self._polled: Mapping[int, Any] = self._selector._fd_to_key
         super().set_task_factory(self._new_task)
+        # A partial is called without a Python frame of its own; futures are made for every sleep and reply.
+        self.create_future = functools.partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
         if net == "memory":
             memory = MemoryNet(self)
             self.net = memory
+            self._memory = memory
             self.listen_unix = memory.listen_unix
             self.wait_for_path = memory.wait_for_path
         elif net == "real":
@@ -139,7 +143,7 @@ class VirtualLoop(GuardedLoop):
         """As asyncio's."""
         if self._debug or self._closed:
             return super().call_soon(callback, *args, context=context)
-        handle = QuickHandle(callback, args, self, copy_context() if context is None else context)
+        handle = QuickHandle(callback, args, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
@@ -148,10 +152,12 @@ class VirtualLoop(GuardedLoop):
     ) -> asyncio.TimerHandle:
         """As asyncio's; rounds to whole nanoseconds, and anything above 0 to at least one."""
         if delay <= 0:
-            return self._at(self._ns, callback, args, context)
-        if delay == math.inf:
-            return self._at(NEVER, callback, args, context)
-        return self._at(self._ns + (round(delay * 1e9) or 1), callback, args, context)
+            ns = self._ns
+        elif delay == math.inf:
+            ns = NEVER
+        else:
+            ns = self._ns + (round(delay * 1e9) or 1)
+        return self._at(ns, callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -177,9 +183,11 @@ class VirtualLoop(GuardedLoop):
         else:
             if self._closed:
                 self._check_closed()
-            timer = QuickTimer(ns / 1e9, callback, args, self, copy_context() if context is None else context)
-        if ns < NEVER:  # a timer that never fires keeps nobody alive
+            timer = QuickTimer(ns, callback, args, self, copy_context() if context is None else context)
+        if ns < NEVER:
             heappush(self._heap, (ns, self._sequence(), timer))
+        else:
+            timer._scheduled = False  # it never fires, so it keeps nobody alive
         return timer  # type: ignore[no-any-return]
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
@@ -187,7 +195,7 @@ class VirtualLoop(GuardedLoop):
             return
         self._timer_cancelled_count += 1
         if self._timer_cancelled_count > SWEEP_TIMERS and self._timer_cancelled_count * 2 > len(self._heap):
-            # The handle at hand is marked as cancelled only after this call; the next sweep takes it along.
+            # asyncio's own handles are marked after this call: the next sweep takes this one along.
             self._heap[:] = [entry for entry in self._heap if not entry[2]._cancelled]
             heapify(self._heap)
             self._timer_cancelled_count = 0
@@ -226,7 +234,7 @@ class VirtualLoop(GuardedLoop):
         while heap and heap[0][0] <= now:
             timer = heappop(heap)[2]
             timer._scheduled = False
-            if timer._cancelled:
+            if timer._callback is None:
                 self._timer_cancelled_count -= 1
             else:
                 ready.append(timer)
@@ -241,9 +249,10 @@ class VirtualLoop(GuardedLoop):
         handle: Any
         for _ in range(todo):
             handle = popleft()
-            if not handle._cancelled:
+            callback = handle._callback
+            if callback is not None:  # None: cancelled
                 try:
-                    handle._context.run(handle._callback, *handle._args)
+                    handle._context.run(callback, *handle._args)
                 except (SystemExit, KeyboardInterrupt):
                     raise
                 except BaseException as error:  # noqa: BLE001  (as asyncio: one callback does not end the loop)
@@ -275,13 +284,18 @@ class VirtualLoop(GuardedLoop):
     def _run_debug(self, todo: int) -> None:
         """As asyncio's debug mode, but with a real clock: the virtual one does not move in a callback."""
         for _ in range(todo):
-            handle = self._ready.popleft()
-            if handle._cancelled:
+            handle: Any = self._ready.popleft()
+            callback = handle._callback
+            if callback is None:
                 continue
             began = time.perf_counter()
             self._current_handle = handle
             try:
-                handle._run()
+                handle._context.run(callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001  (as above)
+                self._callback_failed(handle, error)
             finally:
                 self._current_handle = None
             took = time.perf_counter() - began
@@ -335,6 +349,7 @@ class VirtualLoop(GuardedLoop):
         if self.is_closed():
             return
         super().close()
+        self.__dict__.pop("create_future", None)  # it refers to the loop
         self._heap.clear()
         self._arrivals.clear()
 

@@ -14,6 +14,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from virtsim.host.memory import MemoryFiles
@@ -28,6 +29,8 @@ __all__ = ["MemoryNet", "MemorySocket"]
 FIRST_FD = 1_000_000
 #: First port given out for port 0 (Linux: net.ipv4.ip_local_port_range).
 FIRST_PORT = 32_768
+#: The one address of the one host of this net.
+LOOPBACK = "127.0.0.1"
 #: Longest path that fits into sockaddr_un with its NUL.
 MAX_PATH = 107
 
@@ -163,7 +166,7 @@ class MemoryNet:
         self._descriptors: dict[int, MemorySocket] = {}
         self._next_fd = itertools.count(FIRST_FD).__next__
         self._next_port = itertools.count(FIRST_PORT).__next__
-        self._tcp: dict[tuple[str, int], _Node] = {}
+        self._tcp: dict[int, _Node] = {}
         self._observers: list[Callable[[str, str], None]] = []
 
     def bind(self, path: str, mode: int | None = None) -> MemorySocket:
@@ -174,20 +177,27 @@ class MemoryNet:
         try:
             self.files.add_socket(path, node)
         except FileExistsError:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path) from None
+            raise _os_error(errno.EADDRINUSE, path) from None
         self._note(path, "bound")
         return self._open(node)
 
-    def bind_tcp(self, host: str, port: int) -> MemorySocket:
+    def bind_anew(self, path: str) -> MemorySocket:
+        """As `bind`, but a socket file that lies there is replaced, as asyncio's servers do."""
+        with suppress(FileNotFoundError):
+            if self.files.socket(path) is not None:
+                self.unlink(path)
+        return self.bind(path)
+
+    def bind_tcp(self, port: int) -> MemorySocket:
         """A TCP socket on the loopback of this net; port 0 takes the next free one.
 
         Raises:
             OSError: EADDRINUSE.
         """
         port = port or self._next_port()
-        if (host, port) in self._tcp:
-            raise OSError(errno.EADDRINUSE, f"error while attempting to bind on address ({host!r}, {port})")
-        node = self._tcp[host, port] = _Node(self._loop, (host, port), 0o777, socket.AF_INET)
+        if port in self._tcp:
+            raise OSError(errno.EADDRINUSE, f"error while attempting to bind on address {(LOOPBACK, port)}")
+        node = self._tcp[port] = _Node(self._loop, (LOOPBACK, port), 0o777, socket.AF_INET)
         return self._open(node)
 
     def adopt(self, fd: int) -> MemorySocket:
@@ -231,7 +241,7 @@ class MemoryNet:
         finally:
             self.files.unwatch(path, tell)
 
-    def connect(self, address: str | tuple[str, int]) -> MemoryTransport:
+    def connect(self, path: str) -> MemoryTransport:
         """Connect once, without blocking, and return the client's end.
 
         Raises:
@@ -240,25 +250,33 @@ class MemoryNet:
             PermissionError: the mode of the socket file has no write bit for its owner.
             BlockingIOError: the backlog is full (EAGAIN).
         """
-        if isinstance(address, str):
-            if len(os.fsencode(address)) > MAX_PATH:
-                raise OSError("AF_UNIX path too long")
-            found = self.files.socket(address)  # raises FileNotFoundError
-        else:
-            found = self._tcp.get(address)
-        if not isinstance(found, _Node):
-            raise _os_error(errno.ECONNREFUSED)
-        if not found.mode & 0o200:
-            raise _os_error(errno.EACCES)
-        if not found.listening:
-            raise _os_error(errno.ECONNREFUSED)
-        if len(found.queue) > found.backlog and found.family == socket.AF_UNIX:
-            raise _os_error(errno.EAGAIN)
-        name = "" if found.family == socket.AF_UNIX else ("127.0.0.1", self._next_port())
-        client, server = pair(self._loop, found.name, found.family, name)
-        found.queue.append(server)
-        if found.waiters:
-            self._wake(found)
+        node = self.files.socket(path)  # raises FileNotFoundError
+        if not isinstance(node, _Node):
+            raise _os_error(errno.ECONNREFUSED, path)
+        if not node.mode & 0o200:
+            raise _os_error(errno.EACCES, path)
+        if not node.listening:
+            raise _os_error(errno.ECONNREFUSED, path)
+        if len(node.queue) > node.backlog:
+            raise _os_error(errno.EAGAIN, path)
+        return self._connected(node, "")
+
+    def connect_tcp(self, port: int) -> MemoryTransport:
+        """As `connect`, to a port of the loopback.
+
+        Raises:
+            ConnectionRefusedError: nobody listens there.
+        """
+        node = self._tcp.get(port)
+        if node is None or not node.listening:
+            raise _os_error(errno.ECONNREFUSED, f"{LOOPBACK}:{port}")
+        return self._connected(node, (LOOPBACK, self._next_port()))
+
+    def _connected(self, node: _Node, client_name: Any) -> MemoryTransport:
+        client, server = pair(self._loop, node.name, node.family, client_name)
+        node.queue.append(server)
+        if node.waiters:
+            self._wake(node)
         return client
 
     def _open(self, node: _Node) -> MemorySocket:
@@ -272,7 +290,7 @@ class MemoryNet:
 
     def _closed(self, node: _Node) -> None:
         if node.family != socket.AF_UNIX:
-            del self._tcp[node.name]
+            del self._tcp[node.name[1]]
 
     def _unlinked(self, path: str) -> None:
         self._note(path, "unlinked")
@@ -282,5 +300,5 @@ class MemoryNet:
             observer(path, what)
 
 
-def _os_error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
+def _os_error(number: int, name: str) -> OSError:
+    return OSError(number, os.strerror(number), name)

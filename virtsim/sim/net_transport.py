@@ -17,7 +17,7 @@ import logging
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +66,10 @@ class MemoryTransport(asyncio.Transport):
     """One end of a connection in memory; `pair` makes two of them."""
 
     __slots__ = (
-        "_arrivals", "_buffered", "_closing", "_conn_lost", "_context", "_deliver", "_eof", "_eof_in", "_fds",
-        "_high", "_inbox", "_inbox_size", "_loop", "_low", "_outbox", "_paused", "_peer", "_protocol",
-        "_read_handle", "_reading", "_reset", "_scheduled", "_server", "_write_handle", "_write_paused",
-        "_writing",
+        "_arrivals", "_closing", "_conn_lost", "_context", "_deliver", "_eof", "_eof_in", "_fds", "_high",
+        "_inbox", "_inbox_size", "_loop", "_low", "_outbox", "_paused", "_peer", "_plain", "_protocol",
+        "_read_handle", "_reading", "_reset", "_scheduled", "_server", "_starves", "_write_handle",
+        "_write_paused", "_writing",
     )  # fmt: skip
 
     def __init__(self, loop: VirtualLoop, extra: dict[str, Any]) -> None:
@@ -79,6 +79,7 @@ class MemoryTransport(asyncio.Transport):
         self._context: Context | None = None
         self._peer: MemoryTransport | None = None
         self._protocol: asyncio.BaseProtocol | None = None
+        self._deliver: Callable[[bytes], None] = _nothing
         self._server: Any = None
         # the kernel's side
         self._inbox: deque[bytes] = deque()
@@ -91,6 +92,8 @@ class MemoryTransport(asyncio.Transport):
         self._scheduled = False  # ... and its handle is queued
         self._paused = False
         self._outbox = bytearray()
+        self._plain = True  # nothing stands in the way of a write but the room in the peer's inbox
+        self._starves = False  # the peer waits for room in our inbox
         self._writing = False  # the writer's handle is queued
         self._write_paused = False
         self._high, self._low = HIGH_WATER, HIGH_WATER // 4
@@ -134,8 +137,9 @@ class MemoryTransport(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """As asyncio's."""
         self._protocol = protocol
-        self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        if not self._buffered:
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            self._deliver = self._fill
+        else:
             self._deliver = protocol.data_received  # type: ignore[attr-defined]
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -185,17 +189,13 @@ class MemoryTransport(asyncio.Transport):
             self._inbox_size = 0
         else:
             data = self._take(READ_SIZE)
-        peer = self._peer
-        if peer is not None and peer._outbox and self._inbox_size <= WRITABLE_BELOW:
-            peer._writable()
+        if self._starves and self._inbox_size <= WRITABLE_BELOW and self._peer is not None:
+            self._peer._writable()
         if inbox or self._eof_in:
             self._scheduled = True
             self._arrivals.append(self._read_handle)
         try:
-            if self._buffered:
-                self._fill(data)
-            else:
-                self._deliver(data)
+            self._deliver(data)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001  (as asyncio: the connection dies, the loop does not)
@@ -252,10 +252,22 @@ class MemoryTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """As asyncio's."""
-        if not isinstance(data, bytes):
-            if not isinstance(data, bytearray | memoryview):
-                raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
-            data = bytes(data)
+        peer = self._peer
+        if self._plain and type(data) is bytes and peer is not None and data:
+            size = peer._inbox_size + len(data)
+            if size <= CAPACITY:
+                peer._inbox.append(data)
+                peer._inbox_size = size
+                if peer._reading and not peer._scheduled:
+                    peer._scheduled = True
+                    self._arrivals.append(peer._read_handle)
+                return
+        self._write_slowly(data)
+
+    def _write_slowly(self, data: bytes | bytearray | memoryview) -> None:
+        """Any write that is not bytes to a live peer with room in its inbox."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
         if self._eof:
             raise RuntimeError("Cannot call write() after write_eof()")
         if not data:
@@ -265,31 +277,20 @@ class MemoryTransport(asyncio.Transport):
                 logger.warning("socket.send() raised exception.")
             self._conn_lost += 1
             return
-        peer = self._peer
-        if peer is None:
+        if self._peer is None:
             self._fatal(BrokenPipeError(32, "Broken pipe"), "Fatal write error on socket transport")
             return
-        size = peer._inbox_size + len(data)
-        if self._outbox or size > CAPACITY:
-            self._write_some(data)
+        sent = 0 if self._outbox else self._push(data)
+        if sent == len(data):
             return
-        peer._inbox.append(data)
-        peer._inbox_size = size
-        if peer._reading and not peer._scheduled:
-            peer._scheduled = True
-            self._arrivals.append(peer._read_handle)
-
-    def _write_some(self, data: bytes) -> None:
-        """The inbox of the peer is full or nearly so: what it cannot take stays here."""
-        if not self._outbox:
-            sent = self._push(data)
-            data = data[sent:]
-        self._outbox += data
+        self._outbox += memoryview(data)[sent:]
+        self._plain = False
+        self._peer._starves = True
         if len(self._outbox) > self._high and not self._write_paused:
             self._write_paused = True
             self._tell("pause_writing")
 
-    def _push(self, data: bytes | bytearray) -> int:
+    def _push(self, data: bytes | bytearray | memoryview) -> int:
         peer = self._peer
         if peer is None:
             return 0
@@ -309,13 +310,16 @@ class MemoryTransport(asyncio.Transport):
         self._writing = False
         if not self._outbox:
             return
-        if self._peer is None:
+        peer = self._peer
+        if peer is None:
             self._outbox.clear()
             self._fatal(BrokenPipeError(32, "Broken pipe"), "Fatal write error on socket transport")
             return
         del self._outbox[: self._push(self._outbox)]
         self._maybe_resume()
         if not self._outbox:
+            peer._starves = False
+            self._plain = not self._eof and not self._closing
             if self._closing:
                 self._lost(None)
             elif self._eof:
@@ -346,6 +350,7 @@ class MemoryTransport(asyncio.Transport):
         if self._closing or self._eof:
             return
         self._eof = True
+        self._plain = False
         if not self._outbox:
             self._shut_down()
 
@@ -410,6 +415,7 @@ class MemoryTransport(asyncio.Transport):
         self._closing = True
         self._reading = False
         if not self._outbox:
+            self._plain = False
             self._conn_lost += 1
             self._loop.call_soon(self._lost, None, context=self._context)
 
@@ -421,6 +427,7 @@ class MemoryTransport(asyncio.Transport):
         if self._conn_lost:
             return
         self._outbox.clear()
+        self._plain = False
         self._closing = True
         self._reading = False
         self._conn_lost += 1
