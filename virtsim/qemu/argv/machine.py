@@ -1,0 +1,231 @@
+"""Machine type, processor, memory, topology, NUMA: the head of the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virtsim.errors import ConfigUnsupported
+from virtsim.model.cpu import Cpu
+from virtsim.model.domain import Domain
+from virtsim.qemu.argv._options import Build, device, on_off
+
+__all__ = ["cpu", "firmware", "iothreads", "machine", "memory", "numa", "smp"]
+
+_KIB = 1024
+
+
+def machine(build: Build, accel: str) -> list[str]:
+    """``-machine`` and ``-accel``."""
+    domain = build.domain
+    features = domain.features
+    dump = domain.memory_dump_core is True
+    options = [domain.os.machine or "pc", "usb=off"]
+    if features is not None:
+        if features.vmport is not None:
+            options.append(f"vmport={on_off(features.vmport)}")
+        if features.smm is not None:
+            options.append(f"smm={on_off(features.smm)}")
+        if features.ioapic is not None:
+            options.append(f"kernel_irqchip={'split' if features.ioapic == 'qemu' else 'on'}")
+    options.append(f"dump-guest-core={on_off(dump)}")
+    backing = domain.memory_backing
+    if backing is not None and backing.nosharepages:
+        options.append("mem-merge=off")
+    if domain.os.loader is not None and domain.os.loader_type == "pflash":
+        options.append("pflash0=libvirt-pflash0-format")
+        if domain.os.nvram is not None:
+            options.append("pflash1=libvirt-pflash1-format")
+    if not _cells(domain):
+        options.append("memory-backend=pc.ram")
+    return ["-machine", ",".join(options), "-accel", accel]
+
+
+def firmware(build: Build) -> list[str]:
+    """The two flash chips of UEFI as block devices, or ``-bios``.
+
+    Raises:
+        ConfigUnsupported: firmware is asked for that the document does not name.
+    """
+    os = build.domain.os
+    if os.loader is None:
+        if os.firmware == "efi":
+            raise ConfigUnsupported(
+                "firmware='efi' needs the path of an image: write <loader readonly='yes' type='pflash'>PATH</loader>"
+            )
+        return []
+    if os.loader_type != "pflash":
+        return ["-bios", os.loader]
+    argv = _flash("pflash0", os.loader, readonly=os.loader_readonly is not False)
+    if os.nvram is not None:
+        argv += _flash("pflash1", os.nvram, readonly=False)
+    return argv
+
+
+def _flash(name: str, path: str, *, readonly: bool) -> list[str]:
+    return [
+        *device("-blockdev", driver="file", filename=path, node_name=f"libvirt-{name}-storage", auto_read_only=True,
+                discard="unmap"),
+        *device("-blockdev", node_name=f"libvirt-{name}-format", read_only=readonly, driver="raw",
+                file=f"libvirt-{name}-storage"),
+    ]
+
+
+def cpu(build: Build, accel: str) -> list[str]:
+    """``-cpu``: the model, with features and what ``<features>`` and timers ask of the processor."""
+    found = build.domain.cpu or Cpu(model="qemu64")
+    mode = found.mode or "custom"
+    if mode == "custom":
+        parts = [found.model or "qemu64"]
+    elif mode == "maximum" or accel == "tcg":
+        # host-model and host-passthrough mean the processor that is there: with TCG, all that it can emulate.
+        parts = ["max"]
+    else:
+        parts = ["host"]
+        if found.migratable is not None and mode == "host-passthrough":
+            parts.append(f"migratable={on_off(found.migratable)}")
+    if found.vendor_id is not None:
+        parts.append(f"vendor={found.vendor_id}")
+    for feature in found.features:
+        on = feature.policy in (None, "force", "require", "optional")
+        parts.append(f"{feature.name}={on_off(on)}")
+    parts += _enlightenments(build.domain)
+    return ["-cpu", ",".join(parts)]
+
+
+def _enlightenments(domain: Domain) -> list[str]:
+    parts = []
+    features, clock = domain.features, domain.clock
+    for timer in clock.timers if clock is not None else ():
+        if timer.name == "kvmclock" and timer.present is not None:
+            parts.append(f"kvmclock={on_off(timer.present)}")
+        if timer.name == "hypervclock" and timer.present:
+            parts.append("hv-time=on")
+        if timer.name == "tsc" and timer.frequency_hz:
+            parts.append(f"tsc-frequency={timer.frequency_hz}")
+    if features is None:
+        return parts
+    if features.apic_eoi is not None:
+        parts.append(f"kvm-pv-eoi={on_off(features.apic_eoi)}")
+    if features.pvspinlock is not None:
+        parts.append(f"kvm-pv-unhalt={on_off(features.pvspinlock)}")
+    if features.hyperv_mode == "passthrough":
+        parts.append("hv-passthrough=on")
+    if features.hyperv_relaxed:
+        parts.append("hv-relaxed=on")
+    if features.hyperv_vapic:
+        parts.append("hv-vapic=on")
+    if features.hyperv_spinlocks:
+        parts.append(f"hv-spinlocks=0x{features.hyperv_spinlocks_retries or 4096:x}")
+    if features.kvm_hidden:
+        parts.append("kvm=off")
+    if features.pmu is not None:
+        parts.append(f"pmu={on_off(features.pmu)}")
+    return parts
+
+
+def memory(build: Build) -> list[str]:
+    """``-m``, the memory of a guest without NUMA, ``-overcommit``."""
+    domain = build.domain
+    argv = ["-m", str(-(-domain.memory_kib // 1024))]
+    if not _cells(domain):
+        argv += _backend(build, "pc.ram", domain.memory_kib, None)
+    locked = domain.memory_backing is not None and domain.memory_backing.locked
+    return [*argv, "-overcommit", f"mem-lock={on_off(locked)}"]
+
+
+def smp(build: Build) -> list[str]:
+    """``-smp``.
+
+    Raises:
+        ConfigUnsupported: the topology does not multiply to the number of vCPUs; libvirt's words.
+    """
+    domain = build.domain
+    found = domain.cpu or Cpu()
+    sockets, dies = found.sockets or domain.vcpus, found.dies or 1
+    cores, threads = found.cores or 1, found.threads or 1
+    if sockets * dies * cores * threads != domain.vcpus:
+        raise ConfigUnsupported("CPU topology doesn't match maximum vcpu count")
+    head = str(domain.vcpus)
+    if domain.vcpu_current is not None:
+        head = f"{domain.vcpu_current},maxcpus={domain.vcpus}"
+    middle = f",dies={dies}" if found.sockets is not None else ""
+    return ["-smp", f"{head},sockets={sockets}{middle},cores={cores},threads={threads}"]
+
+
+def iothreads(build: Build) -> list[str]:
+    """``-object iothread`` for each."""
+    argv: list[str] = []
+    for number in range(1, (build.domain.iothreads or 0) + 1):
+        argv += device("-object", qom_type="iothread", id=f"iothread{number}")
+    return argv
+
+
+def numa(build: Build) -> list[str]:
+    """Memory and processors of each cell."""
+    argv: list[str] = []
+    for number, cell in enumerate(_cells(build.domain)):
+        node = cell.id if cell.id is not None else number
+        argv += _backend(build, f"ram-node{node}", cell.memory_kib, node, share=cell.mem_access)
+        cpus = "".join(f",cpus={part}" for part in cell.cpus.split(",")) if cell.cpus else ""
+        argv += ["-numa", f"node,nodeid={node}{cpus},memdev=ram-node{node}"]
+    return argv
+
+
+def _cells(domain: Domain) -> tuple[Any, ...]:
+    return domain.cpu.cells if domain.cpu is not None else ()
+
+
+def _page_size(domain: Domain, node: int | None) -> int | None:
+    """Huge page size for a node in KiB; 0 for the host's default, None for no huge pages."""
+    backing = domain.memory_backing
+    if backing is None or not backing.hugepages:
+        return None
+    for page in backing.pages:
+        if page.nodeset is None or (node is not None and node in _numbers(page.nodeset)) or node is None:
+            return page.size_kib
+    return None if backing.pages else 0
+
+
+def _numbers(nodeset: str) -> set[int]:
+    found: set[int] = set()
+    for part in nodeset.split(","):
+        first, _, last = part.partition("-")
+        if first.isdigit() and (not last or last.isdigit()):
+            found.update(range(int(first), min(int(last or first), int(first) + 4096) + 1))
+    return found
+
+
+def _backend(build: Build, name: str, size_kib: int, node: int | None, share: str | None = None) -> list[str]:
+    """``-object memory-backend-...``.
+
+    Huge pages come through memfd, not through a mounted hugetlbfs as libvirt does it: no mount point has to be
+    found or prepared, nothing is left behind, and the pages are the same.
+    """
+    backing = build.domain.memory_backing
+    page = _page_size(build.domain, node)
+    access = share or (backing.access if backing is not None else None)
+    source = backing.source if backing is not None else None
+    shared = None if access is None else access == "shared"
+    immediate = backing is not None and backing.allocation == "immediate"
+    properties: dict[str, Any] = {"id": name}
+    kind = "memory-backend-ram"
+    if page is not None:
+        kind = "memory-backend-memfd"
+        properties["hugetlb"] = True
+        if page:
+            properties["hugetlbsize"] = page * _KIB
+    elif source == "memfd":
+        kind = "memory-backend-memfd"
+    elif source == "file" or (access == "shared" and source is None):
+        kind = "memory-backend-file" if source == "file" else "memory-backend-memfd"
+        if source == "file":
+            properties["mem_path"] = build.paths.dir
+    if shared is not None or kind == "memory-backend-file":
+        properties["share"] = bool(shared)
+    if kind != "memory-backend-ram" and node is None:
+        properties["x_use_canonical_path_for_ramblock_id"] = False
+    if page is not None or immediate:
+        properties["prealloc"] = True
+        if backing is not None and backing.allocation_threads:
+            properties["prealloc_threads"] = backing.allocation_threads
+    return device("-object", qom_type=kind, **properties, size=size_kib * _KIB)
