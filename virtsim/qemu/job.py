@@ -34,8 +34,8 @@ class DomainJob:
     """The job slots of one domain.
 
     Every ``begin`` that returns must be matched by the ``end`` of the same kind; a ``begin`` that raises or
-    is cancelled holds nothing. Waking is a broadcast: when a slot is freed all waiters look again, in an order drawn
-    from the run's seed, because libvirt promises none.
+    is cancelled holds nothing. Waking is a broadcast: when a slot is freed all waiters look again, in an
+    order drawn from the run's seed, because libvirt promises none.
 
     Args:
         context: the run's doors (clock, chance, observer).
@@ -101,7 +101,7 @@ class DomainJob:
         await self._acquire(Job.ASYNC, None, kind, api)
 
     async def begin_nested(self, api: str) -> None:
-        """Wait for the normal job as a step of the asynchronous job the caller holds. Raises as `begin` does."""
+        """Wait for the normal job as a step of the caller's asynchronous job. Raises as `begin` does."""
         await self._acquire(Job.ASYNC_NESTED, None, None, api)
 
     def end(self) -> None:

@@ -1,9 +1,9 @@
 """The domain's life: ``(situation, trigger) -> (effects, state and reason)``.
 
-Source: libvirt 8.5.0, ``qemu_driver.c`` (the API's checks), ``qemu_process.c`` (what QEMU's events do). A
-situation is libvirt's state, with PAUSED/STARTING_UP kept apart because libvirt does so too. Triggers with QEMU
-in front come from the monitor and have a row in every situation; the others come from the API or from the driver
-itself, and where they are absent `refusal` says why in libvirt's words.
+Source: libvirt 8.5.0, ``qemu_driver.c`` (the API's checks), ``qemu_process.c`` (what QEMU's events do).
+A situation is libvirt's state, with PAUSED/STARTING_UP kept apart because libvirt does so too. Triggers with
+QEMU in front come from the monitor and have a row in every situation; the others come from the API or
+from the driver itself, and where they are absent `refusal` says why in libvirt's words.
 """
 
 from __future__ import annotations
