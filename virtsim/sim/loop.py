@@ -41,7 +41,7 @@ NEVER = 1 << 62
 TURNS_PER_LIMIT = 20
 #: Callbacks between two collections of young garbage. Counted: the automatic collector depends on all that
 #: the process ever allocated, and so would the moment at which an abandoned generator is closed.
-GC_CALLBACKS = 50_000
+GC_CALLBACKS = 250_000
 #: Cancelled timers are swept out of the heap when there are more than this many and they are the majority.
 SWEEP_TIMERS = 256
 #: What is left of a run after it failed may take this much virtual time to finish being cancelled.
@@ -379,7 +379,7 @@ def run(
     Raises:
         SimDeadlock, SimLivelock, EndOfTime: the run cannot go on; the text says where each task waits.
     """
-    was_enabled = gc.isenabled()
+    was_enabled, was_frozen = gc.isenabled(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -395,7 +395,8 @@ def run(
             _cancel_leftovers(loop)
         finally:
             loop.close()
-            gc.unfreeze()
+            if not was_frozen:
+                gc.unfreeze()
             if was_enabled:
                 gc.enable()
 
