@@ -95,23 +95,18 @@ class LocalFiles:
         """Make a directory and what is missing above it, each with mode 0700; fine if it is there already.
 
         Raises:
-            OSError: FileExistsError when a file is in the way, EACCES and so on.
+            OSError: FileExistsError when it is a file, NotADirectoryError below one, EACCES and so on.
         """
         missing: list[str] = []
         upper = path
-        while not os.path.isdir(upper):
+        while not os.path.lexists(upper):
             missing.append(upper)
-            above = os.path.dirname(upper)
-            if above == upper:
-                break
-            upper = above
+            upper = os.path.dirname(upper)
         for directory in reversed(missing):
-            try:
+            with contextlib.suppress(FileExistsError):  # somebody else was faster
                 os.mkdir(directory, 0o700)
-            except FileExistsError:
-                # Somebody else was faster, or a file is in the way.
-                if not os.path.isdir(directory):
-                    raise
+        if not os.path.isdir(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
 
     def remove_dir(self, path: str) -> None:
         """Remove an empty directory; what a crash left of `write_atomic` in it does not count.

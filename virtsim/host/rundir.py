@@ -15,7 +15,7 @@ A run may be killed at any instruction, so nothing here relies on a clean-up tha
 * **Which processes were its.** Each is written down by PID, start time, boot and PID namespace, so a number
   that was used again is never mistaken. A run that was killed between starting a process and writing it down
   is covered as well: a process whose standard output and error both go to files in a dead run's directory is
-  its.
+  its. (One gap of microseconds remains: during exec the kernel shows a process's files to root only.)
 * **What is ended.** Only processes verified in one of these two ways, through a pidfd that was opened before
   the check, so that the number cannot change hands in between. First SIGTERM, then SIGKILL.
 * **What is left alone.** A directory with processes of another PID namespace (another container with the same

@@ -26,6 +26,15 @@ client.sendall(b"hello")
 client.recv(1)
 """
 
+# Not a shell: it could only wait for a child, which a signal may miss between its fork and its exec.
+POLITE = """
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+os.write(1, b"ready")
+while True:
+    signal.pause()
+"""
+
 
 class LocalBench:
     """Programs for LocalLauncher, and /proc as the witness."""
@@ -52,8 +61,7 @@ class LocalBench:
         return [SLEEP, "1000"]
 
     def ends_on_sigterm(self) -> list[str]:
-        script = f"trap 'kill $child; exit 0' TERM; {SLEEP} 1000 & child=$!; echo ready; wait"
-        return ["/bin/sh", "-c", script]
+        return [sys.executable, "-I", "-S", "-c", POLITE]
 
     def ignores_sigterm(self) -> list[str]:
         return ["/bin/sh", "-c", f"trap '' TERM; echo ready; exec {SLEEP} 1000"]

@@ -20,6 +20,7 @@ ROOT, BASE = sys.argv[1:]
 sys.path.insert(0, ROOT)
 
 from virtsim.host import rundir  # noqa: E402  (the path is set above)
+from virtsim.host.procfs import writes_below  # noqa: E402
 from virtsim.host.rundir import RunDirectory, clean_up_dead_runs  # noqa: E402
 
 #: linux/prctl.h: orphans below us become our children, so that we see whether any is left.
@@ -28,7 +29,11 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def start(run: RunDirectory) -> subprocess.Popen[bytes]:
     with Path(run.path, "vm.log").open("ab") as log:
-        return subprocess.Popen(["/bin/sleep", "1000"], stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen(["/bin/sleep", "1000"], stdout=log, stderr=log, start_new_session=True)
+    # During exec, for some microseconds, the kernel shows a process's files to root only.
+    while not writes_below(child.pid, run.path):
+        pass
+    return child
 
 
 def run_to_the_end() -> None:

@@ -178,6 +178,36 @@ def test_running_out_of_descriptors_after_fork_leaves_no_child(
     asyncio.run(main())
 
 
+def test_a_process_that_cannot_be_watched_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # /proc/sys/fs/epoll/max_user_watches
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", full)
+        with pytest.raises(OSError, match="No space left"):
+            await LocalLauncher().spawn(SLEEP, log=str(tmp_path / "log"))
+
+    asyncio.run(main())
+
+
+def test_a_dead_process_that_a_debugger_holds_is_not_gone_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        launcher = LocalLauncher()
+        process = await launcher.spawn(["/bin/true"], log=str(tmp_path / "log"))
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with monkeypatch.context() as patch:
+            patch.setattr(module.os, "waitid", lambda *_: None)
+            assert process.alive()
+        assert not process.alive()
+        await launcher.aclose()
+
+    asyncio.run(main())
+
+
 def test_death_is_seen_before_the_loop_has_run(tmp_path: Path) -> None:
     async def main() -> None:
         launcher = LocalLauncher()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -10,6 +11,14 @@ from pathlib import Path
 from virtsim.host import procfs
 
 SLEEP = shutil.which("sleep") or "/bin/sleep"
+
+
+def wait_until_visible(pid: int) -> None:
+    """During exec, for some microseconds, the kernel shows a process's files to root only."""
+    while True:
+        with contextlib.suppress(PermissionError):
+            Path(f"/proc/{pid}/fd/1").readlink()
+            return
 
 
 def test_a_name_with_blanks_and_brackets_does_not_shift_the_fields(tmp_path: Path) -> None:
@@ -55,6 +64,8 @@ def test_only_processes_that_log_below_a_directory_are_its(tmp_path: Path) -> No
         subprocess.Popen([SLEEP, "1000"], stdout=other, stderr=other) as neighbour,
     ):
         log.unlink()
+        for child in (guest, copier, reader, neighbour):
+            wait_until_visible(child.pid)
         found = list(procfs.writers_below(str(log.parent)))
         for child in (guest, copier, reader, neighbour):
             child.kill()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from virtsim.host import rundir as module
-from virtsim.host.procfs import boot_id, pid_namespace, start_ticks
+from virtsim.host.procfs import boot_id, pid_namespace, start_ticks, writes_below
 from virtsim.host.rundir import RunDirectory, clean_up_dead_runs, default_bases
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +40,9 @@ def start() -> Iterator[Start]:
                 child = subprocess.Popen(argv or (SLEEP, "1000"), stdout=output, stderr=output)
             stack.callback(child.wait)
             stack.callback(child.kill)
+            # During exec, for some microseconds, the kernel shows a process's files to root only.
+            while log is not None and not writes_below(child.pid, str(log.parent)):
+                pass
             return child
 
         yield launch
