@@ -61,9 +61,12 @@ PREFIXES: dict[ErrorCode, str] = {
     ErrorCode.VIR_ERR_NO_DOMAIN: "Domain not found: ",
     ErrorCode.VIR_ERR_OPERATION_INVALID: "Requested operation is not valid: ",
     ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED: "unsupported configuration: ",
+    ErrorCode.VIR_ERR_OVERFLOW: "numerical overflow: ",
     ErrorCode.VIR_ERR_OPERATION_TIMEOUT: "Timed out during operation: ",
     ErrorCode.VIR_ERR_OPERATION_ABORTED: "operation aborted: ",
     ErrorCode.VIR_ERR_OPERATION_UNSUPPORTED: "Operation not supported: ",
+    ErrorCode.VIR_ERR_AGENT_UNRESPONSIVE: "Guest agent is not responding: ",
+    ErrorCode.VIR_ERR_ARGUMENT_UNSUPPORTED: "argument unsupported: ",
 }
 
 
@@ -106,9 +109,24 @@ class UsageError(VirtsimError):
 
 
 class InvalidArgument(UsageError):
-    """An argument or a combination of flags that no state would accept."""
+    """An argument or a combination of flags that no state would accept.
+
+    Args:
+        detail: the text without libvirt's prefix.
+        bare: the whole message is ``detail``: libvirt's checks of flags and of arguments put no prefix before
+            it (``virReportInvalidArg``; seen in libvirt 9.0.0).
+    """
 
     slug = "invalid-argument"
+
+    def __init__(self, detail: str, *, bare: bool = False) -> None:
+        super().__init__(detail)
+        self.bare = bare
+
+    @property
+    def text(self) -> str:
+        """The whole message."""
+        return self.detail if self.bare else super().text
 
 
 class XMLError(UsageError):

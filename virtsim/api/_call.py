@@ -103,7 +103,7 @@ def check_flags(flags: int, supported: int, function: str, *, unmodelled: int = 
     number = flag_number(flags)
     unknown = number & ~int(supported)
     if unknown:
-        raise InvalidArgument(f"unsupported flags (0x{unknown:x}) in function {function}")
+        raise InvalidArgument(f"unsupported flags (0x{unknown:x}) in function {function}", bare=True)
     if number & int(unmodelled):
         raise NotSupported(f"flags 0x{number & int(unmodelled):x} of {function} are not modelled")
     return number

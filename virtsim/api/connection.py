@@ -185,7 +185,7 @@ class Connection:
             key = uuid.UUID(text)
         except (ValueError, AttributeError, TypeError):
             raise InvalidArgument(
-                f"uuidstr in virDomainLookupByUUIDString must be a valid UUID: {text!r}"
+                f"uuidstr in virDomainLookupByUUIDString must be a valid UUID: {text!r}", bare=True
             ) from None
         return self.wrap(self.driver().by_uuid(key))
 
@@ -195,14 +195,14 @@ class Connection:
         try:
             key = uuid.UUID(bytes=bytes(raw))
         except (ValueError, TypeError):
-            raise InvalidArgument("uuid in virDomainLookupByUUID must have 16 bytes") from None
+            raise InvalidArgument("uuid in virDomainLookupByUUID must have 16 bytes", bare=True) from None
         return self.wrap(self.driver().by_uuid(key))
 
     @api("virDomainLookupByID")
     async def lookupByID(self, number: int) -> Domain:
         """Raises NoDomain, or InvalidArgument for a negative id."""
         if number < 0:
-            raise InvalidArgument("id in virDomainLookupByID must be zero or greater")
+            raise InvalidArgument("id in virDomainLookupByID must be zero or greater", bare=True)
         return self.wrap(self.driver().by_id(number))
 
     # -- lists

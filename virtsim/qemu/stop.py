@@ -86,6 +86,8 @@ async def stop(vm: VirtualMachine, row: DomainRow) -> None:
     run = vm.run
     if run is None:
         return
+    # The clean-up ends this run's tasks; one of them that waits for it must be spared.
+    run.stoppers.append(asyncio.current_task())
     if run.stopping is None:
         task = asyncio.get_running_loop().create_task(_stop(vm, run, row), name=f"{vm.name}: stop")
         run.stopping = task

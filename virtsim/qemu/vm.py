@@ -73,7 +73,7 @@ class Run:
         monitor_error: QEMU talked nonsense; the monitor is dead, the guest is not.
         being_destroyed: somebody kills QEMU on purpose: its end is expected.
         held_events: what QEMU said meanwhile; ``let_through`` delivers it when the kill fails.
-        stopping: the clean-up has begun.
+        stopping: the clean-up has begun; ``stoppers`` wait for it.
         shutting_for_reboot: a fake reboot is under way, STOP is not shown (``pausedShutdown``).
         fake_reboot: the next SHUTDOWN is to become a reboot.
         lost_handled: the loss of QEMU is being dealt with.
@@ -97,6 +97,7 @@ class Run:
         "running_reason",
         "shutting_for_reboot",
         "starting",
+        "stoppers",
         "stopping",
         "tasks",
         "work",
@@ -117,6 +118,7 @@ class Run:
         self.held_events: deque[tuple[str, Any, Any]] = deque(maxlen=HELD_EVENTS_MAX)
         self.let_through: Callable[[], None] | None = None
         self.stopping: asyncio.Task[None] | None = None
+        self.stoppers: list[asyncio.Task[Any] | None] = []
         self.shutting_for_reboot = False
         self.fake_reboot = False
         self.lost_handled = False
@@ -162,10 +164,9 @@ class Run:
             )
 
     async def end_tasks(self) -> None:
-        """Cancel this run's tasks, but for the one that asks, and wait for their end."""
+        """Cancel this run's tasks, but for those that wait for the clean-up, and wait for their end."""
         self.work.clear()
-        mine = asyncio.current_task()
-        others = [task for task in self.tasks if task is not mine]
+        others = [task for task in self.tasks if task not in self.stoppers]
         for task in others:
             task.cancel()
         if others:
