@@ -51,6 +51,7 @@ def set_size(driver: Any, width: int, height: int, *, dark: bool | None = None) 
     """Give the page a size, as small as a phone's (below the smallest window), and a colour scheme."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-reduced-motion", "value": "reduce"}]  # no smooth scrolling under a click
     if dark is not None:
-        feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        features.append({"name": "prefers-color-scheme", "value": "dark" if dark else "light"})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

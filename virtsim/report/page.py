@@ -22,16 +22,20 @@ from markupsafe import Markup
 from virtsim.report.figures import LANES, OUTCOMES, DomainFigures, RunFigures, ScenarioFigures, Timeline, Wait
 from virtsim.report.units import cut, duration, long_duration, plural, size
 
-__all__ = ["MAX_DATA_BYTES", "MAX_SECTIONS", "pack_timeline", "render_page"]
+__all__ = ["pack_timeline", "render_page"]
 
-#: Timeline data of one page, before which the remaining timelines are left out. Keeps a page below 5 MB.
-MAX_DATA_BYTES = 3_300_000
-
-#: Scenarios with a section of their own; the others are lines of a list. Failed ones come first.
-MAX_SECTIONS = 400
+#: Letters, by estimate, that one page has for sections without their timelines, for timelines, and for the
+#: lines of scenarios without a section; they keep a page below 5 MB. What did not pass comes first.
+_SECTIONS, _TIMELINES, _LINES = 1_500_000, 1_500_000, 1_300_000
 
 #: Names listed of domains that have no timeline of their own, and letters of the filter's text.
 _MAX_NAMES, _MAX_FILTER = 1_200, 16_000
+
+#: Estimated letters of HTML around the texts of one scenario, one row of a table, one line of a scenario.
+_FRAME, _ROW, _LINE = 3_000, 220, 420
+
+#: Letters of a title on a line, and of the words by which the filter finds it.
+_MAX_TITLE, _MAX_LINE_FILTER = 300, 200
 
 _SYMBOLS = {"passed": "✓", "failed": "✗", "error": "!", "interrupted": "◼", "skipped": "\N{EN DASH}"}
 
@@ -62,12 +66,14 @@ def render_page(run: RunFigures) -> str:
     """The whole page as one text. Depends on nothing but ``run``."""
     script = _asset("static", "timeline.js") + _asset("static", "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    sections, omitted = _sections(run)
     return (
         _environment()
         .get_template("index.html.j2")
         .render(
             run=run,
-            sections=_sections(run),
+            sections=sections,
+            omitted=omitted,
             style=Markup(_asset("static", "report.css")),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704
             script_hash=f"sha256-{digest}",
@@ -118,15 +124,39 @@ def _pack_wait(wait: Wait) -> dict[str, Any]:
     }
 
 
-def _sections(run: RunFigures) -> list[_Section]:
-    """All scenarios in order; which of them, and of their timelines, are shown in full is decided by need."""
+def _sections(run: RunFigures) -> tuple[list[_Section], int]:
+    """The sections in the order of the run, and how many scenarios did not even get a line.
+
+    Who gets a section, and whose timelines are drawn, goes by need: what did not pass comes first.
+    """
     by_need = sorted(range(len(run.scenarios)), key=lambda index: run.scenarios[index].outcome == "passed")
-    budget = MAX_DATA_BYTES
+    for_sections, for_timelines, for_lines = _SECTIONS, _TIMELINES, _LINES
     sections: dict[int, _Section] = {}
-    for position, index in enumerate(by_need):
-        sections[index], used = _section(run.scenarios[index], index, budget, full=position < MAX_SECTIONS)
-        budget -= used
-    return [sections[index] for index in range(len(run.scenarios))]
+    for index in by_need:
+        scenario = run.scenarios[index]
+        cost, line = _letters(scenario), _LINE + min(len(scenario.header.title), _MAX_TITLE)
+        if cost <= for_sections:
+            for_sections -= cost
+            sections[index], used = _section(scenario, index, for_timelines, full=True)
+            for_timelines -= used
+        elif line <= for_lines:
+            for_lines -= line
+            sections[index], _ = _section(scenario, index, 0, full=False)
+    return [sections[index] for index in sorted(sections)], len(run.scenarios) - len(sections)
+
+
+def _letters(scenario: ScenarioFigures) -> int:
+    """About how long the section of a scenario is without its timelines."""
+    header = scenario.header
+    texts = [scenario.message, header.about, header.source, header.replay, header.title, header.file]
+    texts += [text for item in scenario.expectations for text in (item.what, item.expected, item.actual)]
+    texts += [text for step in scenario.steps for text in (step.verb, step.target, step.error)]
+    rows = len(scenario.expectations) * 2 + len(scenario.steps)
+    for domain in scenario.domains[:_MAX_NAMES]:
+        texts += [domain.name, *domain.errors, *domain.twins[:_MAX_NAMES]]
+        rows += 1
+    filtered = min(_MAX_FILTER, sum(len(text) for text in texts))
+    return _FRAME + rows * _ROW + sum(len(text) + 2 for text in texts) + filtered
 
 
 def _section(scenario: ScenarioFigures, index: int, budget: int, *, full: bool) -> tuple[_Section, int]:
@@ -141,29 +171,25 @@ def _section(scenario: ScenarioFigures, index: int, budget: int, *, full: bool) 
         else:
             used += cost
             cards.append(_Card(domain, f"t{index}-{position}", data))
-    names = " ".join(" ".join((domain.name, *domain.twins)) for domain in scenario.domains)
-    words = (
-        scenario.header.title,
-        scenario.header.scenario,
-        scenario.folder,
-        scenario.outcome,
-        scenario.header.policy,
-        scenario.header.hypervisor,
-        scenario.header.clock,
-        scenario.header.about,
-        scenario.message,
-        names,
-    )
     section = _Section(
         figures=scenario,
         anchor=f"s{index}",
-        href=quote(scenario.journal),
-        filter=" ".join(words).lower()[: _MAX_FILTER if full else 300],
+        href=quote(scenario.journal, errors="replace"),
+        filter=_filter_text(scenario)[: _MAX_FILTER if full else _MAX_LINE_FILTER],
         cards=tuple(cards),
         rest=tuple(rest),
         full=full,
     )
     return section, used
+
+
+def _filter_text(scenario: ScenarioFigures) -> str:
+    header = scenario.header
+    words = [header.title, header.scenario, scenario.folder, scenario.outcome, header.policy]
+    words += [header.hypervisor, header.clock, header.about, scenario.message]
+    for domain in scenario.domains:
+        words += [domain.name, *domain.twins, *domain.errors]
+    return " ".join(words).lower()
 
 
 def _asset(*names: str) -> str:

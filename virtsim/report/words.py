@@ -54,8 +54,14 @@ def error_text(value: Any) -> str:
     body = next((value[key] for key in ("text", "message", "desc") if value.get(key)), None)
     if body is None:
         return cut(text(value), _LONGEST)
-    label = " ".join(text(value[key]) for key in ("name", "code", "class") if value.get(key) is not None)
+    label = " ".join(
+        _label(key, value[key]) for key in ("name", "code", "class") if value.get(key) is not None
+    )
     return cut(f"{label}: {text(body)}" if label else text(body), _LONGEST)
+
+
+def _label(key: str, value: Any) -> str:
+    return f"error {text(value)}" if key == "code" else text(value)
 
 
 def exit_text(record: Record) -> str:
