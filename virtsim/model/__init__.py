@@ -6,7 +6,8 @@ QEMU makes of any of it.
 
 from __future__ import annotations
 
+from virtsim.model._fields import evolve
 from virtsim.model._read import Unclaimed
 from virtsim.model.domain import Domain, ParsedDomain, dump_domain, parse_domain
 
-__all__ = ["Domain", "ParsedDomain", "Unclaimed", "dump_domain", "parse_domain"]
+__all__ = ["Domain", "ParsedDomain", "Unclaimed", "dump_domain", "evolve", "parse_domain"]

@@ -11,7 +11,7 @@ import re
 
 from virtsim.model._fields import Leaf, Node, Raw, Sub
 
-__all__ = ["attribute_place", "bad_value", "libxml_words", "unknown_attribute", "unknown_element"]
+__all__ = ["attribute_place", "bad_value", "libxml_words", "missing_leaf", "unknown_attribute", "unknown_element"]
 
 #: Elements that libvirt 9.0.0 knows at these places and the model does not have.
 NOT_MODELLED: dict[str, frozenset[str]] = {
@@ -20,7 +20,7 @@ NOT_MODELLED: dict[str, frozenset[str]] = {
         "bootloader_args idmap perf keywrap launchSecurity on_lockfailure".split()
     ),
     "devices": frozenset(
-        "lease filesystem smartcard parallel tpm redirdev redirfilter hub nvram shmem memory iommu vsock "
+        "lease filesystem smartcard parallel redirfilter hub nvram shmem memory iommu vsock "
         "crypto".split()
     ),
     "disk": frozenset(
@@ -69,9 +69,23 @@ def _nearest(word: str, known: list[str], form: str) -> str:
 
 def bad_value(leaf: Leaf, element: str, text: str, hint: str) -> str:
     """libvirt's sentence for a value that cannot be read (``virXMLPropEnum``, ``virXMLPropUInt`` and kin)."""
+    if leaf.words.bad:
+        return leaf.words.bad.format(text)
+    if leaf.unit is not None:
+        where = f"./{element}[1]" if leaf.attr is None else f"./@{leaf.attr}"
+        return f"Invalid value '{text}' for element or attribute '{where}'"
     if leaf.attr is not None:
         return f"Invalid value for attribute '{leaf.attr}' in element '{element}': '{text}'.{hint}"
     return f"Invalid value for element '{element}': '{text}'.{hint}"
+
+
+def missing_leaf(path: str, element: str) -> str:
+    """libvirt's sentence for a leaf that must be there and is not."""
+    above, _, attr = path.rpartition("@")
+    if not attr or "@" not in path:
+        return f"missing element <{path}> in <{element}>"
+    inner = above.strip("/").rpartition("/")[2] or element
+    return f"Missing required attribute '{attr}' in element '{inner}'"
 
 
 def attribute_place(data: bytes, index: int, name: str) -> tuple[int, int]:

@@ -19,16 +19,33 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from virtsim.errors import ErrorCode
 from virtsim.model._codec import TEXT, UINT64, Codec
 
-__all__ = ["NAMESPACES", "Leaf", "Node", "Raw", "Spec", "Sub", "Variants", "at", "each", "flag", "plan", "raw", "sub"]
+__all__ = ["NAMESPACES", "Leaf", "Node", "Raw", "Spec", "Sub", "Variants", "Wording", "at", "each", "evolve", "flag", "plan", "raw", "sub"]
 
 #: Prefixes that paths may use; the reader reports names of a namespace as "uri local".
 NAMESPACES: dict[str, str] = {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What libvirt says where it does not use its general sentences.
+
+    Attributes:
+        bad: for a value that cannot be read; ``{}`` is the value.
+        missing: for a required leaf that is not there.
+        code: libvirt's error code for both.
+    """
+
+    bad: str = ""
+    missing: str = ""
+    code: ErrorCode = ErrorCode.VIR_ERR_XML_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,7 @@ class Variants:
     default: str | None = None
 
 
+T = TypeVar("T")
 Kind = type | Codec | Variants
 
 
@@ -61,6 +79,7 @@ class Spec:
         required: reading fails where it is missing.
         unit: name of the attribute beside the leaf that holds the unit of a size in KiB.
         empty: whether an element with nothing in it means something.
+        words: libvirt's own words for this leaf.
     """
 
     path: str
@@ -70,13 +89,20 @@ class Spec:
     required: bool = False
     unit: str | None = None
     empty: bool = True
+    words: Wording = Wording()
 
 
 def at(
-    path: str, codec: Codec = TEXT, default: Any = None, *, required: bool = False, unit: str | None = None
+    path: str,
+    codec: Codec = TEXT,
+    default: Any = None,
+    *,
+    required: bool = False,
+    unit: str | None = None,
+    words: Wording = Wording(),  # noqa: B008 - frozen
 ) -> Any:
     """A leaf: text of an element or an attribute."""
-    spec = Spec(path, UINT64 if unit is not None else codec, "leaf", required=required, unit=unit)
+    spec = Spec(path, UINT64 if unit is not None else codec, "leaf", required=required, unit=unit, words=words)
     return dataclasses.field(default=default, metadata={"xml": spec})
 
 
@@ -109,7 +135,7 @@ class Leaf:
     attr: str | None
     codec: Codec
     unit: str | None = None
-    required: bool = False
+    words: Wording = Wording()
 
 
 @dataclass(slots=True)
@@ -141,10 +167,30 @@ class Node:
     text: Leaf | None = None
     flag: str | None = None
     children: dict[str, Node | Sub | Raw] = dataclasses.field(default_factory=dict)
-    required: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    required: list[tuple[str, Spec]] = dataclasses.field(default_factory=list)
     lists: list[str] = dataclasses.field(default_factory=list)
     written: tuple[Leaf, ...] = ()
     order: tuple[Node | Sub | Raw, ...] = ()
+
+
+@functools.cache
+def _layout(cls: type) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]:
+    names = [field.name for field in dataclasses.fields(cls)]
+    return operator.attrgetter(*names), {name: index for index, name in enumerate(names)}
+
+
+def evolve(value: T, **changes: Any) -> T:
+    """The same object with some fields changed: ``dataclasses.replace``, three times as fast.
+
+    Raises:
+        KeyError: there is no such field.
+    """
+    cls = type(value)
+    getter, places = _layout(cls)
+    values = list(getter(value))
+    for name, new in changes.items():
+        values[places[name]] = new
+    return cls(*values)
 
 
 @functools.cache
@@ -174,7 +220,7 @@ def _add(root: Node, name: str, spec: Spec) -> None:
             raise TypeError(f"{name}: {spec.path} lies below an element that another field claims")
         node = below
     if spec.required:
-        root.required.append((name, spec.path))
+        root.required.append((name, spec))
     if last is None:
         _claim(node, name, attr, spec)
         return
@@ -199,7 +245,7 @@ def _claim(node: Node, name: str, attr: str | None, spec: Spec) -> None:
         return
     if not isinstance(spec.kind, Codec):
         raise TypeError(f"{name}: {spec.path} is a leaf and needs a codec")
-    leaf = Leaf(name, attr, spec.kind, spec.unit, spec.required)
+    leaf = Leaf(name, attr, spec.kind, spec.unit, spec.words)
     if (attr is None and node.text is not None) or (attr is not None and attr in node.attrs):
         raise TypeError(f"{name}: {spec.path} is claimed twice")
     if attr is None:

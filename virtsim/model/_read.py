@@ -17,8 +17,8 @@ from xml.parsers import expat
 
 from virtsim.errors import ErrorCode, XMLError
 from virtsim.model._codec import scale_to_kib
-from virtsim.model._explain import attribute_place, bad_value, libxml_words, unknown_attribute, unknown_element
-from virtsim.model._fields import Leaf, Node, Raw, Sub, Variants, plan
+from virtsim.model._explain import attribute_place, bad_value, libxml_words, missing_leaf, unknown_attribute, unknown_element
+from virtsim.model._fields import Leaf, Node, Raw, Spec, Sub, Variants, plan
 from virtsim.model._write import escape
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_UNCLAIMED", "Unclaimed", "parse"]
@@ -120,7 +120,7 @@ class _Reader:
         line, column = parser.CurrentLineNumber, parser.CurrentColumnNumber + 1
         if not stack:
             if tag != self.tag:
-                raise self.fault(f"unexpected root element <{_local(tag)}>, expecting <{self.tag}>")
+                raise self.fault(f"expecting root element of '{self.tag}', not '{_local(tag)[:100]}'")
             self.enter(_Frame(plan(self.cls), {}, tag, line, column, cls=self.cls), attrs)
             return
         above = stack[-1]
@@ -197,9 +197,9 @@ class _Reader:
 
     def make(self, frame: _Frame, cls: type) -> Any:
         values = frame.values
-        for name, path in frame.node.required:
+        for name, spec in frame.node.required:
             if name not in values:
-                raise self.missing(path, frame)
+                raise self.missing(spec, frame)
         if not values and frame.owner is not None and not frame.owner.empty:
             return None
         for name in frame.node.lists:
@@ -217,7 +217,7 @@ class _Reader:
             raise XMLError(str(error.args[0]), line=frame.line, column=frame.column, code=code) from None
         except ValueError as error:
             detail = bad_value(leaf, _local(frame.tag), text[:200], str(error))
-            raise XMLError(detail, line=frame.line, column=frame.column) from None
+            raise XMLError(detail, line=frame.line, column=frame.column, code=leaf.words.code) from None
 
     def variant(self, kind: Variants, tag: str, attrs: dict[str, str]) -> type:
         word = attrs.pop(kind.key, kind.default)
@@ -254,16 +254,9 @@ class _Reader:
 
     def report_attribute(self, frame: _Frame, name: str) -> None:
         line, column = attribute_place(self.data, self.parser.CurrentByteIndex, name)
-        if line:
-            column_of_line = column
-        else:
-            column_of_line = frame.column + column
-        self.note(
-            f"{self.path()}/@{_local(name)}",
-            frame.line + line,
-            column_of_line,
-            unknown_attribute(name, frame.tag, frame.node),
-        )
+        message = unknown_attribute(name, frame.tag, frame.node)
+        column = column if line else frame.column + column
+        self.note(f"{self.path()}/@{_local(name)}", frame.line + line, column, message)
 
     def report(self, path: str, message: str) -> None:
         self.note(path, self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1, message)
@@ -285,11 +278,9 @@ class _Reader:
         return error
 
     @staticmethod
-    def missing(path: str, frame: _Frame) -> XMLError:
-        element, _, attr = path.rpartition("@")
-        inner = element.strip("/").rpartition("/")[2] or _local(frame.tag)
-        text = f"Missing required attribute '{attr}' in element '{inner}'" if attr else f"missing element <{path}>"
-        return XMLError(text, line=frame.line, column=frame.column)
+    def missing(spec: Spec, frame: _Frame) -> XMLError:
+        detail = spec.words.missing or missing_leaf(spec.path, _local(frame.tag))
+        return XMLError(detail, line=frame.line, column=frame.column, code=spec.words.code)
 
 
 def _local(name: str) -> str:

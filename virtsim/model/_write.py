@@ -23,7 +23,7 @@ def build(value: Any, tag: str) -> str:
     out: list[str] = []
     uses = [uri for uri in _PREFIXES if any(uri in name for name in _filled(value))]
     heads = "".join(f" xmlns:{_PREFIXES[uri]}='{uri}'" for uri in uses)
-    _write(plan(type(value)), value, tag, "", out, head=heads, force=True)
+    _write(plan(type(value)), value, tag, "", out, tail=heads, force=True)
     out.append("")
     return "\n".join(out)
 
@@ -43,7 +43,15 @@ def _filled(value: Any) -> list[str]:
 
 
 def _write(
-    node: Node, value: Any, tag: str, pad: str, out: list[str], *, head: str = "", force: bool = False
+    node: Node,
+    value: Any,
+    tag: str,
+    pad: str,
+    out: list[str],
+    *,
+    head: str = "",
+    tail: str = "",
+    force: bool = False,
 ) -> None:
     for leaf in node.written:
         found = getattr(value, leaf.name)
@@ -55,7 +63,8 @@ def _write(
     if node.text is not None and (found := getattr(value, node.text.name)) is not None:
         body = escape(node.text.codec.encode(found))
         if node.text.unit is not None:
-            head = f" {node.text.unit}='KiB'{head}"
+            head += f" {node.text.unit}='KiB'"
+    head += tail
     mark = len(out)
     out.append("")
     inner = pad + "  "

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from virtsim.errors import ErrorCode
 from virtsim.model._codec import INT, TEXT, UINT, UINT64, YESNO, choice
-from virtsim.model._fields import at, each
+from virtsim.model._fields import Wording, at, each
 
 __all__ = ["Clock", "Timer"]
+
+_OFFSET = Wording("unknown clock offset '{}'", code=ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,9 @@ class Timer:
 class Clock:
     """``<clock>``."""
 
-    offset: str = at("@offset", choice("utc", "localtime", "variable", "timezone", "absolute"), "utc", required=True)
+    offset: str = at(
+        "@offset", choice("utc", "localtime", "variable", "timezone", "absolute"), "utc", words=_OFFSET
+    )
     adjustment: str | None = at("@adjustment", TEXT)
     basis: str | None = at("@basis", choice("utc", "localtime"))
     timezone: str | None = at("@timezone")

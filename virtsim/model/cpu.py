@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from virtsim.errors import ErrorCode
 from virtsim.model._codec import ONOFF, TEXT, UINT, YESNO, choice
-from virtsim.model._fields import at, each
+from virtsim.model._fields import Wording, at, each
 
 __all__ = ["Cpu", "CpuFeature", "NumaCell"]
+
+_MODE = Wording("Invalid mode attribute '{}'", code=ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class NumaCell:
 class Cpu:
     """``<cpu>``."""
 
-    mode: str | None = at("@mode", choice("custom", "host-model", "host-passthrough", "maximum"))
+    mode: str | None = at("@mode", choice("custom", "host-model", "host-passthrough", "maximum"), words=_MODE)
     match: str | None = at("@match", choice("minimum", "exact", "strict"))
     check: str | None = at("@check", choice("none", "partial", "full"))
     migratable: bool | None = at("@migratable", ONOFF)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid as uuids
 from dataclasses import dataclass
 
+from virtsim.errors import ErrorCode
 from virtsim.model._codec import ONOFF, TEXT, UINT, UUID_TEXT, YESNO, choice
-from virtsim.model._fields import at, each, raw, sub
+from virtsim.model._fields import Wording, at, each, raw, sub
 from virtsim.model._read import Unclaimed, parse
 from virtsim.model._write import build
 from virtsim.model.clock import Clock
@@ -25,15 +26,24 @@ _CRASH_ACTIONS = choice(
     "destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart"
 )
 
+_INTERNAL = ErrorCode.VIR_ERR_INTERNAL_ERROR
+_UNSUPPORTED = ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED
+_TYPE = Wording("invalid domain type {}", "missing domain type attribute", _UNSUPPORTED)
+_NAME = Wording(missing="missing name information", code=ErrorCode.VIR_ERR_NO_NAME)
+
+
+def _action(name: str) -> Wording:
+    return Wording(f"unknown {name} action: {{}}", code=_UNSUPPORTED)
+
 
 @dataclass(frozen=True, slots=True)
 class Domain:
     """``<domain>``, as written, as kept, or live: one class for all three."""
 
-    type: str = at("@type", choice("kvm", "qemu"), "kvm", required=True)
+    type: str = at("@type", choice("kvm", "qemu"), "kvm", required=True, words=_TYPE)
     id: int | None = at("@id", UINT)
-    name: str = at("name", TEXT, "")
-    uuid: uuids.UUID | None = at("uuid", UUID_TEXT)
+    name: str = at("name", TEXT, "", required=True, words=_NAME)
+    uuid: uuids.UUID | None = at("uuid", UUID_TEXT, words=Wording("malformed uuid element", code=_INTERNAL))
     title: str | None = at("title")
     description: str | None = at("description")
     metadata: str | None = raw("metadata")
@@ -44,16 +54,16 @@ class Domain:
     vcpu_placement: str | None = at("vcpu/@placement", choice("static", "auto"))
     vcpu_cpuset: str | None = at("vcpu/@cpuset")
     vcpu_current: int | None = at("vcpu/@current", UINT)
-    vcpus: int = at("vcpu", UINT, 1)
+    vcpus: int = at("vcpu", UINT, 1, words=Wording("maximum vcpus count must be an integer"))
     iothreads: int | None = at("iothreads", UINT)
     resource_partition: str | None = at("resource/partition")
     os: Os = sub("os", Os, Os())
     features: Features | None = sub("features", Features, empty=False)
     cpu: Cpu | None = sub("cpu", Cpu, empty=False)
     clock: Clock | None = sub("clock", Clock)
-    on_poweroff: str | None = at("on_poweroff", _ACTIONS)
-    on_reboot: str | None = at("on_reboot", _ACTIONS)
-    on_crash: str | None = at("on_crash", _CRASH_ACTIONS)
+    on_poweroff: str | None = at("on_poweroff", _ACTIONS, words=_action("on_poweroff"))
+    on_reboot: str | None = at("on_reboot", _ACTIONS, words=_action("on_reboot"))
+    on_crash: str | None = at("on_crash", _CRASH_ACTIONS, words=_action("on_crash"))
     suspend_to_mem: bool | None = at("pm/suspend-to-mem/@enabled", YESNO)
     suspend_to_disk: bool | None = at("pm/suspend-to-disk/@enabled", YESNO)
     devices: Devices = sub("devices", Devices, Devices())

@@ -14,10 +14,10 @@ __all__ = ["Features"]
 class Features:
     """``<features>``."""
 
-    pae: bool = flag("pae")
     acpi: bool = flag("acpi")
     apic: bool = flag("apic")
     apic_eoi: bool | None = at("apic/@eoi", ONOFF)
+    pae: bool = flag("pae")
     hap: bool | None = at("hap/@state", ONOFF)
     viridian: bool = flag("viridian")
     privnet: bool = flag("privnet")
@@ -30,6 +30,6 @@ class Features:
     pvspinlock: bool | None = at("pvspinlock/@state", ONOFF)
     pmu: bool | None = at("pmu/@state", ONOFF)
     vmport: bool | None = at("vmport/@state", ONOFF)
-    ioapic: str | None = at("ioapic/@driver", choice("kvm", "qemu"))
     smm: bool | None = at("smm/@state", ONOFF)
+    ioapic: str | None = at("ioapic/@driver", choice("kvm", "qemu"))
     vmcoreinfo: bool | None = at("vmcoreinfo/@state", ONOFF)

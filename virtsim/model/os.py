@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virtsim.model._codec import TEXT, UINT, YESNO, choice
-from virtsim.model._fields import at, each
+from virtsim.model._fields import Wording, at, each
 
 __all__ = ["Os"]
 
@@ -17,7 +17,9 @@ class Os:
     firmware: str | None = at("@firmware", choice("bios", "efi"))
     arch: str | None = at("type/@arch")
     machine: str | None = at("type/@machine")
-    type: str = at("type", TEXT, "hvm", required=True)
+    type: str = at(
+        "type", TEXT, "hvm", required=True, words=Wording(missing="an os <type> must be specified")
+    )
     loader_readonly: bool | None = at("loader/@readonly", YESNO)
     loader_secure: bool | None = at("loader/@secure", YESNO)
     loader_type: str | None = at("loader/@type", choice("rom", "pflash"))

@@ -7,15 +7,16 @@ not know how a device is told to QEMU.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from virtsim.errors import ConfigUnsupported, ErrorCode, InternalError, XMLError
+from virtsim.errors import ConfigUnsupported, InternalError, XMLError
+from virtsim.model import evolve
 from virtsim.model.address import DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
 from virtsim.model.devices import Controller, Devices
 from virtsim.model.domain import Domain
 
-__all__ = ["assign"]
+__all__ = ["assign", "drive_address", "target_number"]
 
 #: Slots of a bus of each model: the first and the last one that a device may have.
 _SLOTS: dict[str, tuple[int, int]] = {
@@ -71,12 +72,16 @@ class _Pci:
             XMLError: somebody else has it, or there is no such bus or slot; libvirt's words.
         """
         text = f"{address.domain:04x}:{address.bus:02x}:{address.slot:02x}.{address.function:x}"
+        while self.grows and len(self.buses) <= min(address.bus, 255):
+            self._grow(_PCI_BUSES if self.buses[0].model == "pci-root" else _PCIE_BUSES)
         if address.bus >= len(self.buses):
             raise XMLError(f"Invalid PCI address {text}. Only PCI buses up to {len(self.buses) - 1} are available")
         if address.domain:
             raise XMLError(f"Invalid PCI address {text}. Only PCI domain 0 is available")
         bus = self.buses[address.bus]
         first, last = _SLOTS.get(bus.model, (0, 31))
+        if address.slot > 31:
+            raise XMLError(f"Invalid PCI address slot='0x{address.slot:x}', must be <= 0x1F")
         if address.slot > last:
             raise XMLError(f"Invalid PCI address {text}. slot must be <= {last}")
         if address.slot < first:
@@ -149,12 +154,12 @@ def assign(domain: Domain) -> Domain:
     devices = _usb_ports(devices)
     root = next((c for c in devices.controllers if c.type == "pci" and c.index == 0), None)
     if root is None or root.model not in ("pci-root", "pcie-root"):
-        return replace(domain, devices=devices)
+        return evolve(domain, devices=devices)
     devices = _with_bridges(devices)
     models = _bus_models(devices)
     pci = _Pci(models, grows=False)
     devices = _place(devices, pci)
-    return replace(domain, devices=_finished(devices))
+    return evolve(domain, devices=_finished(devices))
 
 
 def _bus_models(devices: Devices) -> list[str]:
@@ -184,7 +189,7 @@ def _with_bridges(devices: Devices) -> Devices:
         if index not in present:
             added.append(Controller(type="pci", index=index, model=pci.buses[index].model))
             _give_bridge(added[-1], pci)
-    return replace(devices, controllers=(*devices.controllers, *added)) if added else devices
+    return evolve(devices, controllers=(*devices.controllers, *added)) if added else devices
 
 
 def _give_bridge(controller: Controller, pci: _Pci) -> PciAddress:
@@ -229,12 +234,12 @@ def _place(devices: Devices, pci: _Pci) -> Devices:
         now = getattr(devices, family)
         if isinstance(now, tuple):
             changes[family] = tuple(
-                replace(item, address=found[number]) if number in found else item
+                evolve(item, address=found[number]) if number in found else item
                 for number, item in enumerate(now)
             )
         else:
-            changes[family] = replace(now, address=found[0])
-    return replace(devices, **changes) if changes else devices
+            changes[family] = evolve(now, address=found[0])
+    return evolve(devices, **changes) if changes else devices
 
 
 def _give_companion(device: Controller, pci: _Pci, companions: dict[int, PciAddress]) -> PciAddress:
@@ -242,7 +247,7 @@ def _give_companion(device: Controller, pci: _Pci, companions: dict[int, PciAddr
     function = _USB_FUNCTIONS[device.model or ""]
     index = device.index or 0
     if (first := companions.get(index)) is not None:
-        address = replace(first, function=function)
+        address = evolve(first, function=function)
         if not pci.used(first.bus, first.slot) >> function & 1:
             pci.take(address)
             return address
@@ -340,7 +345,7 @@ def _finished(devices: Devices) -> Devices:
         if isinstance(at, PciAddress):
             shared[at.bus, at.slot] = shared.get((at.bus, at.slot), 0) + 1
     controllers = tuple(_finish(c, shared) for c in devices.controllers)
-    return devices if controllers == devices.controllers else replace(devices, controllers=controllers)
+    return devices if controllers == devices.controllers else evolve(devices, controllers=controllers)
 
 
 def _finish(c: Controller, shared: dict[tuple[int, int], int]) -> Controller:
@@ -349,7 +354,7 @@ def _finish(c: Controller, shared: dict[tuple[int, int], int]) -> Controller:
     movable = c.model in _MODEL_NAMES or c.model in _USB_FUNCTIONS
     if isinstance(at, PciAddress) and not at.function and at.multifunction is None and movable:
         if shared[at.bus, at.slot] > 1:
-            changes["address"] = replace(at, multifunction=True)
+            changes["address"] = evolve(at, multifunction=True)
     if c.type == "pci" and c.model in _MODEL_NAMES:
         if c.pci_model is None:
             changes["pci_model"] = _MODEL_NAMES[c.model]
@@ -360,10 +365,21 @@ def _finish(c: Controller, shared: dict[tuple[int, int], int]) -> Controller:
                 changes["chassis"] = c.index
             if c.port is None and isinstance(at, PciAddress):
                 changes["port"] = at.slot << 3 | at.function
-    return replace(c, **changes) if changes else c
+    return evolve(c, **changes) if changes else c
 
 
 # -- other buses ------------------------------------------------------------------------------------------------
+
+
+def target_number(target: str) -> int:
+    """The number that a disk's name stands for: ``vda`` 0, ``sdz`` 25, ``sdaa`` 26; -1 if it is no such name."""
+    number = -1
+    prefix = next((p for p in ("ubd", "xvd", "fd", "hd", "vd", "sd") if target.startswith(p)), None)
+    for letter in target[len(prefix) :].rstrip("0123456789")[:8] if prefix else "":
+        if not "a" <= letter <= "z":
+            return -1
+        number = (number + 1) * 26 + ord(letter) - ord("a")
+    return number
 
 
 def drive_address(target: str, bus: str | None) -> DriveAddress | None:
@@ -372,16 +388,9 @@ def drive_address(target: str, bus: str | None) -> DriveAddress | None:
     Raises:
         XMLError: the target is not the name of a disk.
     """
-    letters = target[2:].rstrip("0123456789")
-    number = -1
-    for letter in letters[:8]:
-        if not "a" <= letter <= "z":
-            break
-        number = (number + 1) * 26 + ord(letter) - ord("a")
+    number = target_number(target)
     if number < 0:
-        raise XMLError(
-            f"Unknown disk name '{target}' and no address specified", code=ErrorCode.VIR_ERR_XML_ERROR
-        )
+        raise XMLError(f"Unknown disk name '{target}' and no address specified")
     if bus == "ide":
         return DriveAddress(controller=number // 4, bus=number // 2 % 2, unit=number % 2)
     if bus == "sata":
@@ -394,28 +403,31 @@ def drive_address(target: str, bus: str | None) -> DriveAddress | None:
 
 
 def _virtio_serial_ports(devices: Devices) -> Devices:
-    """Channels of virtio: port 1 upwards of the first controller; port 0 is for consoles."""
-    taken = {
-        (d.address.controller, d.address.port)
-        for d in (*devices.channels, *devices.consoles)
-        if isinstance(d.address, VirtioSerialAddress)
-    }
-    if all(d.address is not None or d.target_type != "virtio" for d in (*devices.channels, *devices.consoles)):
+    """Channels of virtio: port 1 upwards of the first controller with room; consoles are left to QEMU.
+
+    Raises:
+        XMLError: two channels have the same port, or every port is taken.
+    """
+    taken: set[tuple[int, int]] = set()
+    for device in (*devices.channels, *devices.consoles):
+        at = device.address
+        if isinstance(at, VirtioSerialAddress):
+            if (at.controller, at.port) in taken:
+                raise XMLError(f"virtio serial port {at.port} on controller {at.controller} is already occupied")
+            taken.add((at.controller, at.port))
+    if all(c.address is not None or c.target_type != "virtio" for c in devices.channels):
         return devices
-    controllers = [c.index or 0 for c in devices.controllers if c.type == "virtio-serial"] or [0]
-
-    def fill(device: Any, first: int) -> Any:
-        if device.target_type != "virtio" or device.address is not None:
-            return device
-        for controller in controllers:
-            port = next((p for p in range(first, 31) if (controller, p) not in taken), None)
-            if port is not None:
-                taken.add((controller, port))
-                return replace(device, address=VirtioSerialAddress(controller=controller, port=port))
-        raise XMLError("Unable to find a free virtio-serial port")
-
-    channels = tuple(fill(d, 1) for d in devices.channels)
-    return replace(devices, channels=channels, consoles=tuple(fill(d, 0) for d in devices.consoles))
+    controllers = [(c.index or 0, c.ports or 31) for c in devices.controllers if c.type == "virtio-serial"]
+    free = ((index, port) for index, ports in controllers or [(0, 31)] for port in range(1, ports))
+    filled = []
+    for channel in devices.channels:
+        if channel.target_type == "virtio" and channel.address is None:
+            index, port = next((place for place in free if place not in taken), (-1, 0))
+            if index < 0:
+                raise XMLError("Unable to find a free virtio-serial port")
+            channel = evolve(channel, address=VirtioSerialAddress(controller=index, port=port))  # noqa: PLW2901
+        filled.append(channel)
+    return evolve(devices, channels=tuple(filled))
 
 
 def _usb_ports(devices: Devices) -> Devices:
@@ -425,7 +437,7 @@ def _usb_ports(devices: Devices) -> Devices:
         return devices
     taken = {
         d.address.port
-        for d in (*devices.disks, *devices.inputs)
+        for d in (*devices.disks, *devices.inputs, *devices.redirdevs)
         if isinstance(d.address, UsbAddress) and d.address.bus == 0
     }
 
@@ -435,9 +447,12 @@ def _usb_ports(devices: Devices) -> Devices:
             return device
         port = next(str(p) for p in range(1, 1000) if str(p) not in taken)
         taken.add(port)
-        return replace(device, address=UsbAddress(port=port))
+        return evolve(device, address=UsbAddress(port=port))
 
-    disks, inputs = tuple(map(fill, devices.disks)), tuple(map(fill, devices.inputs))
-    if disks == devices.disks and inputs == devices.inputs:
-        return devices
-    return replace(devices, disks=disks, inputs=inputs)
+    changes = {}
+    for family in ("disks", "inputs", "redirdevs"):
+        found = getattr(devices, family)
+        filled = tuple(map(fill, found))
+        if any(new is not old for new, old in zip(filled, found, strict=True)):
+            changes[family] = filled
+    return evolve(devices, **changes) if changes else devices

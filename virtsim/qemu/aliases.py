@@ -5,13 +5,14 @@ Knows libvirt 9.0.0's rules for aliases (``qemuAssignDeviceAliases``). Must not 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from virtsim.model import evolve
 from virtsim.model.address import DriveAddress
 from virtsim.model.devices import Controller, Devices, Disk
+from virtsim.qemu.addresses import target_number
 
-__all__ = ["controller_alias", "disk_alias", "with_aliases"]
+__all__ = ["controller_alias", "disk_alias", "is_lsi", "with_aliases"]
 
 _NAMES = {
     "interfaces": "net",
@@ -22,6 +23,7 @@ _NAMES = {
     "sounds": "sound",
     "videos": "video",
     "hostdevs": "hostdev",
+    "redirdevs": "redir",
     "watchdogs": "watchdog",
     "rngs": "rng",
     "panics": "panic",
@@ -36,7 +38,7 @@ def with_aliases(devices: Devices) -> Devices:
         if found:
             changes[family] = tuple(_named(device, f"{name}{n}") for n, device in enumerate(found))
     if devices.disks:
-        changes["disks"] = _disks(devices.disks)
+        changes["disks"] = _disks(devices)
     if devices.controllers:
         express = any(c.model == "pcie-root" for c in devices.controllers)
         usb = sum(1 for c in devices.controllers if c.type == "usb")
@@ -51,32 +53,33 @@ def with_aliases(devices: Devices) -> Devices:
         )
     if devices.balloon is not None and devices.balloon.model != "none":
         changes["balloon"] = _named(devices.balloon, "balloon0")
-    return replace(devices, **changes) if changes else devices
+    return evolve(devices, **changes) if changes else devices
 
 
 def _named(device: Any, alias: str) -> Any:
-    return device if device.alias is not None else replace(device, alias=alias)
+    return device if device.alias is not None else evolve(device, alias=alias)
 
 
-def _disks(disks: tuple[Disk, ...]) -> tuple[Disk, ...]:
-    counts: dict[str, int] = {}
-    named = []
-    for disk in disks:
-        bus = disk.target_bus or ""
-        number = counts.get(bus, 0)
-        counts[bus] = number + 1
-        named.append(_named(disk, disk_alias(disk, number)))
-    return tuple(named)
+def _disks(devices: Devices) -> tuple[Disk, ...]:
+    return tuple(_named(disk, disk_alias(disk, devices)) for disk in devices.disks)
 
 
-def disk_alias(disk: Disk, number: int) -> str:
-    """``virtio-disk0``, ``sata0-0-1``, ``scsi0-0-0-2``: by place where the bus has places."""
+def disk_alias(disk: Disk, devices: Devices) -> str:
+    """``virtio-disk0``, ``sata0-0-1``, ``scsi0-0-0-2``: by place where the bus has places, else by target."""
     bus, at = disk.target_bus, disk.address
-    if isinstance(at, DriveAddress):
-        if bus == "scsi":
-            return f"scsi{at.controller}-{at.bus}-{at.target}-{at.unit}"
-        return f"{bus}{at.controller}-{at.bus}-{at.unit}"
-    return f"{bus}-disk{number}"
+    if not isinstance(at, DriveAddress):
+        return f"{bus}-disk{target_number(disk.target_dev)}"
+    if bus == "scsi" and not is_lsi(devices, at.controller):
+        return f"scsi{at.controller}-{at.bus}-{at.target}-{at.unit}"
+    return f"{bus}{at.controller}-{at.bus}-{at.unit}"
+
+
+def is_lsi(devices: Devices, controller: int) -> bool:
+    """Whether a SCSI controller is of the old kind, whose disks have no logical unit numbers."""
+    return any(
+        c.type == "scsi" and c.index == controller and c.model in (None, "auto", "lsilogic")
+        for c in devices.controllers
+    )
 
 
 def controller_alias(controller: Controller, *, express: bool, only_usb: bool) -> str:

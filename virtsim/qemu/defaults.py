@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from virtsim.errors import ConfigUnsupported, ErrorCode, XMLError
+from virtsim.model import evolve
 from virtsim.model.address import VirtioSerialAddress
 from virtsim.model.clock import Clock
 from virtsim.model.cpu import Cpu
 from virtsim.model.devices import (
     Audio,
     Balloon,
+    Channel,
     Console,
     Controller,
     Devices,
@@ -30,9 +31,13 @@ from virtsim.model.devices import (
     Video,
 )
 from virtsim.model.domain import Domain
+from virtsim.model.features import Features
 from virtsim.qemu.addresses import assign, drive_address
 
 __all__ = ["complete"]
+
+#: Of QEMU 7.2's ``pc`` (255) and ``q35`` (288) the number that both can do.
+MAX_VCPUS = 288
 
 #: Prefix of a target's name -> bus, as ``virDomainDiskDefParseValidate`` guesses.
 _BUS_OF_TARGET = {"hd": "ide", "sd": "scsi", "vd": "virtio", "fd": "fdc", "xvd": "xen", "ubd": "uml"}
@@ -65,9 +70,9 @@ def complete(
     express = "q35" in machine
     devices = _devices(domain.devices, new_mac, express=express)
     if devices.emulator is None:
-        devices = replace(devices, emulator=default_emulator)
+        devices = evolve(devices, emulator=default_emulator)
     boots = domain.os.boot or any(d.boot_order for d in (*devices.disks, *devices.interfaces, *devices.hostdevs))
-    new_os = replace(
+    new_os = evolve(
         domain.os,
         arch=domain.os.arch or "x86_64",
         machine=machine,
@@ -76,7 +81,7 @@ def complete(
     memory = total_memory(domain)
     current = domain.current_memory_kib or memory
     return assign(
-        replace(
+        evolve(
             domain,
             uuid=domain.uuid or new_uuid(),
             memory_kib=memory,
@@ -84,6 +89,7 @@ def complete(
             vcpu_placement=domain.vcpu_placement or "static",
             vcpu_current=None if domain.vcpu_current == domain.vcpus else domain.vcpu_current,
             os=new_os,
+            features=_features(domain.features),
             cpu=_cpu(domain.cpu, kvm=domain.type == "kvm"),
             clock=domain.clock or Clock(),
             on_poweroff=domain.on_poweroff or "destroy",
@@ -106,6 +112,14 @@ def _check(domain: Domain) -> None:
         raise ConfigUnsupported(f"this driver runs hvm guests only, not '{domain.os.type}'")
     if domain.os.arch not in (None, "x86_64"):
         raise ConfigUnsupported(f"no emulator for architecture '{domain.os.arch}'")
+    if domain.vcpu_current is not None and domain.vcpu_current > domain.vcpus:
+        raise ConfigUnsupported("maximum vCPU count must not be less than current vCPU count")
+    if domain.vcpus > MAX_VCPUS:
+        raise ConfigUnsupported(f"Maximum CPUs greater than specified machine type limit {MAX_VCPUS}")
+    cpu = domain.cpu
+    if cpu is not None and cpu.sockets is not None:
+        if cpu.sockets * (cpu.dies or 1) * (cpu.cores or 1) * (cpu.threads or 1) != domain.vcpus:
+            raise ConfigUnsupported("CPU topology doesn't match maximum vcpu count")
     if not total_memory(domain):
         raise XMLError("Memory size must be specified via <memory> or in the <numa> configuration")
 
@@ -123,12 +137,20 @@ def _machine(machine: str | None, version: tuple[int, int] | None) -> str:
     return f"pc-{name}-{version[0]}.{version[1]}"
 
 
+def _features(features: Features | None) -> Features | None:
+    if features is None or features.hyperv_mode is not None:
+        return features
+    if (features.hyperv_relaxed, features.hyperv_vapic, features.hyperv_spinlocks) == (None, None, None):
+        return features
+    return evolve(features, hyperv_mode="custom")
+
+
 def _cpu(cpu: Cpu | None, *, kvm: bool) -> Cpu:
     """The processor: QEMU's own default model where the document names none."""
     if cpu is None or (cpu.mode is None and cpu.model is None):
         given = cpu or Cpu()
         return _numbered(
-            replace(given, mode="custom", match="exact", check="none", fallback="forbid", model=_default_model(kvm=kvm))
+            evolve(given, mode="custom", match="exact", check="none", fallback="forbid", model=_default_model(kvm=kvm))
         )
     mode = cpu.mode or "custom"
     check = cpu.check or ("partial" if mode == "host-model" or (kvm and mode == "custom") else "none")
@@ -139,7 +161,7 @@ def _cpu(cpu: Cpu | None, *, kvm: bool) -> Cpu:
             changes |= {"fallback": "forbid", "model": _default_model(kvm=kvm)}
     elif mode == "host-passthrough" and cpu.migratable is None:
         changes["migratable"] = True
-    return _numbered(replace(cpu, **changes))
+    return _numbered(evolve(cpu, **changes))
 
 
 def _default_model(*, kvm: bool) -> str:
@@ -150,10 +172,10 @@ def _default_model(*, kvm: bool) -> str:
 def _numbered(cpu: Cpu) -> Cpu:
     """Topology with all its levels, cells with their ids."""
     if cpu.sockets is not None and cpu.dies is None:
-        cpu = replace(cpu, dies=1)
+        cpu = evolve(cpu, dies=1)
     if any(cell.id is None for cell in cpu.cells):
-        cells = tuple(replace(c, id=n) if c.id is None else c for n, c in enumerate(cpu.cells))
-        cpu = replace(cpu, cells=cells)
+        cells = tuple(evolve(c, id=n) if c.id is None else c for n, c in enumerate(cpu.cells))
+        cpu = evolve(cpu, cells=cells)
     return cpu
 
 
@@ -175,21 +197,22 @@ def _devices(devices: Devices, new_mac: Callable[[], str], *, express: bool) -> 
     for kind in ("mouse", "keyboard"):
         if not any(i.type == kind and i.bus in ("ps2", None) for i in inputs):
             inputs = (*inputs, Input(type=kind, bus="ps2"))
-    new = replace(
+    new = evolve(
         devices,
         disks=disks,
         interfaces=tuple(_interface(nic, new_mac) for nic in devices.interfaces),
         serials=serials,
         consoles=consoles,
-        inputs=tuple(i if i.bus else replace(i, bus="ps2" if i.type != "tablet" else "usb") for i in inputs),
+        channels=tuple(_channel(c) for c in devices.channels),
+        inputs=tuple(i if i.bus else evolve(i, bus="ps2" if i.type != "tablet" else "usb") for i in inputs),
         graphics=graphics,
         audios=devices.audios or (Audio(1, "spice" if any(g.type == "spice" for g in graphics) else "none"),),
         videos=videos,
-        watchdogs=tuple(w if w.action else replace(w, action="reset") for w in devices.watchdogs),
+        watchdogs=tuple(w if w.action else evolve(w, action="reset") for w in devices.watchdogs),
         balloon=devices.balloon or Balloon("virtio"),
-        panics=tuple(p if p.model else replace(p, model="isa") for p in devices.panics),
+        panics=tuple(p if p.model else evolve(p, model="isa") for p in devices.panics),
     )
-    return replace(new, controllers=_controllers(new, express=express))
+    return evolve(new, controllers=_controllers(new, express=express))
 
 
 def _disk(disk: Disk) -> Disk:
@@ -210,7 +233,7 @@ def _disk(disk: Disk) -> Disk:
         changes["address"] = drive_address(target, bus)
     if all(getattr(disk, name) == value for name, value in changes.items()):
         return disk
-    return replace(disk, **changes)
+    return evolve(disk, **changes)
 
 
 def _ordered(disks: list[Disk]) -> tuple[Disk, ...]:
@@ -225,10 +248,11 @@ def _ordered(disks: list[Disk]) -> tuple[Disk, ...]:
 
 def _interface(nic: Interface, new_mac: Callable[[], str]) -> Interface:
     if nic.type == "bridge" and not nic.source_bridge:
-        raise XMLError("No <source> 'bridge' attribute specified with <interface type='bridge'/>")
-    if nic.mac is not None and nic.model is not None:
+        raise XMLError("interface type='bridge' requires a 'source' element")
+    queues = None if nic.queues == 1 else nic.queues
+    if nic.mac is not None and nic.model is not None and queues == nic.queues:
         return nic
-    return replace(nic, mac=nic.mac or new_mac(), model=nic.model or "rtl8139")
+    return evolve(nic, mac=nic.mac or new_mac(), model=nic.model or "rtl8139", queues=queues)
 
 
 def _serials(devices: Devices) -> tuple[tuple[Serial, ...], tuple[Console, ...]]:
@@ -241,10 +265,14 @@ def _serials(devices: Devices) -> tuple[tuple[Serial, ...], tuple[Console, ...]]
     if serials and not consoles:
         first_port = serials[0]
         consoles = (Console(type=first_port.type, source=first_port.source, log_file=first_port.log_file),)
+    first_log = serials[0] if serials else None
+    if first_log is not None and consoles[0].target_type in (None, "serial"):
+        head = evolve(consoles[0], log_file=first_log.log_file, log_append=first_log.log_append)
+        consoles = (head, *consoles[1:])
     consoles = tuple(
         c
         if c.target_type is not None and c.port is not None
-        else replace(c, target_type=c.target_type or "serial", port=c.port if c.port is not None else n)
+        else evolve(c, target_type=c.target_type or "serial", port=c.port if c.port is not None else n)
         for n, c in enumerate(consoles)
     )
     return serials, consoles
@@ -254,7 +282,7 @@ def _serial(port: Serial, number: int) -> Serial:
     kind = port.target_type or "isa-serial"
     if port.target_type and port.target_model and port.port is not None:
         return port
-    return replace(
+    return evolve(
         port,
         target_type=kind,
         target_model=port.target_model or kind,
@@ -266,16 +294,28 @@ def _graphics(graphics: Graphics) -> Graphics:
     if graphics.type not in ("vnc", "spice"):
         return graphics
     changes: dict[str, Any] = {}
-    if graphics.type == "vnc" and graphics.port is None and graphics.socket is None:
-        changes = {"port": -1, "autoport": True}
-    elif graphics.port == -1 and graphics.autoport is None:
-        changes = {"autoport": True}
+    if graphics.socket is None:
+        chosen = graphics.autoport or graphics.port in (None, -1)
+        if graphics.type == "vnc":
+            changes = {"port": -1, "autoport": True} if chosen else {"autoport": False}
+        elif chosen and graphics.tls_port in (None, -1):
+            changes = {"port": None, "tls_port": None, "autoport": True}
     if not graphics.listens:
         if graphics.socket is not None:
             changes["listens"] = (GraphicsListen(type="socket", socket=graphics.socket),)
         else:
             changes["listens"] = (GraphicsListen(type="address", address=graphics.listen),)
-    return replace(graphics, **changes) if changes else graphics
+    if all(getattr(graphics, name) == value for name, value in changes.items()):
+        return graphics
+    return evolve(graphics, **changes)
+
+
+def _channel(channel: Channel) -> Channel:
+    """A socket that libvirt is to choose (``mode='bind'`` without a path) is chosen at each start."""
+    source = channel.source
+    if channel.type == "unix" and source is not None and source.path is None:
+        return evolve(channel, source=None)
+    return channel
 
 
 #: Memory of a graphics card in KiB: ``virDomainVideoDefaultRAM`` and qxl's two areas.
@@ -299,7 +339,7 @@ def _video(video: Video, *, first: bool) -> Video:
         changes["primary"] = True
     if all(getattr(video, name) == value for name, value in changes.items()):
         return video
-    return replace(video, **changes)
+    return evolve(video, **changes)
 
 
 # -- controllers ----------------------------------------------------------------------------------------------
@@ -336,9 +376,9 @@ def _controllers(devices: Devices, *, express: bool) -> tuple[Controller, ...]:
 
 def _modelled(c: Controller, *, express: bool) -> Controller:
     if c.model is None and c.type == "usb":
-        return replace(c, model="qemu-xhci" if express else "piix3-uhci")
+        return evolve(c, model="qemu-xhci" if express else "piix3-uhci")
     if c.model is None and c.type == "scsi":
-        return replace(c, model="lsilogic")
+        return evolve(c, model="lsilogic")
     return c
 
 
@@ -356,7 +396,7 @@ def _sorted(controllers: tuple[Controller, ...]) -> list[Controller]:
             if not (c.type == "usb" and c.master is not None):
                 index = next(n for n in range(len(taken) + 1) if n not in taken)
             taken.add(index)
-            c = replace(c, index=index)  # noqa: PLW2901 - the numbered one takes its place
+            c = evolve(c, index=index)  # noqa: PLW2901 - the numbered one takes its place
         same = [n for n, other in enumerate(done) if other.type == c.type]
         later = [n for n in same if (done[n].index or 0) > (c.index or 0)]
         done.insert(later[0] if later else same[-1] + 1 if same else len(done), c)

@@ -5,8 +5,9 @@ Knows where an instance's sockets lie and what a start chooses. Must not know th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from virtsim.model import evolve
 from virtsim.model.chardev import CharSource
 from virtsim.model.devices import Channel, Graphics, GraphicsListen
 from virtsim.model.domain import Domain
@@ -50,11 +51,11 @@ def make_live(domain: Domain, *, domain_id: int, paths: InstancePaths) -> Domain
     channels = devices.channels
     if any(c.type == "unix" and (c.source is None or c.source.path is None) for c in channels):
         channels = tuple(_channel(c, paths) for c in channels)
-        devices = replace(devices, channels=channels)
+        devices = evolve(devices, channels=channels)
     if devices.graphics:
         graphics = tuple(_graphics(g, paths) for g in devices.graphics)
-        devices = replace(devices, graphics=graphics)
-    return replace(domain, id=domain_id, devices=devices)
+        devices = evolve(devices, graphics=graphics)
+    return evolve(domain, id=domain_id, devices=devices)
 
 
 def _channel(channel: Channel, paths: InstancePaths) -> Channel:
@@ -62,7 +63,7 @@ def _channel(channel: Channel, paths: InstancePaths) -> Channel:
         return channel
     base = paths.channel_dir or paths.dir
     path = f"{base}/{channel.target_name or channel.alias}"
-    return replace(channel, source=CharSource(mode="bind", path=path))
+    return evolve(channel, source=CharSource(mode="bind", path=path))
 
 
 def _graphics(graphics: Graphics, paths: InstancePaths) -> Graphics:
@@ -72,4 +73,4 @@ def _graphics(graphics: Graphics, paths: InstancePaths) -> Graphics:
         socket = graphics.listens[0].socket or f"{paths.dir}/{graphics.type}.sock"
     else:
         socket = f"{paths.dir}/{graphics.type}.sock"
-    return replace(graphics, port=None, autoport=None, listens=(GraphicsListen(type="socket", socket=socket),))
+    return evolve(graphics, port=None, autoport=None, listens=(GraphicsListen(type="socket", socket=socket),))

@@ -18,6 +18,7 @@ from virtsim.model.devices.hostdev import Hostdev
 from virtsim.model.devices.input import Input
 from virtsim.model.devices.interface import Interface
 from virtsim.model.devices.panic import Panic
+from virtsim.model.devices.redirdev import Redirdev
 from virtsim.model.devices.rng import Rng
 from virtsim.model.devices.serial import Serial
 from virtsim.model.devices.sound import Audio, Sound
@@ -39,6 +40,7 @@ __all__ = [
     "Input",
     "Interface",
     "Panic",
+    "Redirdev",
     "Rng",
     "Serial",
     "Sound",
@@ -66,6 +68,7 @@ class Devices:
     audios: tuple[Audio, ...] = each("audio", Audio)
     videos: tuple[Video, ...] = each("video", Video)
     hostdevs: tuple[Hostdev, ...] = each("hostdev", Hostdev)
+    redirdevs: tuple[Redirdev, ...] = each("redirdev", Redirdev)
     watchdogs: tuple[Watchdog, ...] = each("watchdog", Watchdog)
     balloon: Balloon | None = sub("memballoon", Balloon)
     rngs: tuple[Rng, ...] = each("rng", Rng)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtsim.model._codec import ONOFF, TEXT, UINT, YESNO, choice
-from virtsim.model._fields import Variants, at, flag, sub
+from virtsim.errors import ErrorCode
+from virtsim.model._codec import ONOFF, TEXT, UINT, choice
+from virtsim.model._fields import Wording, at, flag, sub
 from virtsim.model.address import ADDRESS, Address
 
 __all__ = ["Disk"]
+
+_TARGET = Wording(
+    missing="missing target information for device", code=ErrorCode.VIR_ERR_NO_TARGET
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Disk:
     source_volume: str | None = at("source/@volume")
     startup_policy: str | None = at("source/@startupPolicy", choice("mandatory", "requisite", "optional"))
     source_index: int | None = at("source/@index", UINT)
-    target_dev: str = at("target/@dev", TEXT, "", required=True)
+    target_dev: str = at("target/@dev", TEXT, "", required=True, words=_TARGET)
     target_bus: str | None = at(
         "target/@bus", choice("ide", "fdc", "scsi", "virtio", "xen", "usb", "uml", "sata", "sd")
     )

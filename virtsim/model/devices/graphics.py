@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from virtsim.errors import ErrorCode
 from virtsim.model._codec import INT, TEXT, YESNO, choice
-from virtsim.model._fields import at, each, sub
+from virtsim.model._fields import Wording, at, each
 
 __all__ = ["Graphics", "GraphicsListen"]
 
@@ -28,7 +29,7 @@ class Graphics:
     type: str = at(
         "@type", choice("sdl", "vnc", "rdp", "desktop", "spice", "egl-headless", "dbus"), "vnc", required=True
     )
-    port: int | None = at("@port", INT)
+    port: int | None = at("@port", INT, words=Wording("cannot parse vnc port {}", code=ErrorCode.VIR_ERR_INTERNAL_ERROR))
     tls_port: int | None = at("@tlsPort", INT)
     autoport: bool | None = at("@autoport", YESNO)
     websocket: int | None = at("@websocket", INT)

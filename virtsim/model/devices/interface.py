@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtsim.model._codec import TEXT, UINT, YESNO, choice
-from virtsim.model._fields import at, flag, sub
+from virtsim.model._codec import UINT, choice
+from virtsim.model._fields import Wording, at, sub
 from virtsim.model.address import ADDRESS, Address
 from virtsim.model._macs import MAC
 
@@ -25,7 +25,7 @@ class Interface:
         "user",
         required=True,
     )
-    mac: str | None = at("mac/@address", MAC)
+    mac: str | None = at("mac/@address", MAC, words=Wording("unable to parse mac address '{}'"))
     source_network: str | None = at("source/@network")
     source_bridge: str | None = at("source/@bridge")
     source_dev: str | None = at("source/@dev")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from virtsim.model._codec import ONOFF, UINT, choice
 from virtsim.model._fields import at, sub
 from virtsim.model.address import ADDRESS, Address
-from virtsim.model.chardev import CHARDEV_TYPES, CharSource
+from virtsim.model.chardev import CHARDEV_TYPES, CHARDEV_WORDS, CharSource
 
 __all__ = ["Serial"]
 
@@ -16,7 +16,7 @@ __all__ = ["Serial"]
 class Serial:
     """``<serial>``."""
 
-    type: str = at("@type", CHARDEV_TYPES, "pty")
+    type: str = at("@type", CHARDEV_TYPES, "pty", words=CHARDEV_WORDS)
     tty: str | None = at("@tty")
     source: CharSource | None = sub("source", CharSource, empty=False)
     protocol: str | None = at("protocol/@type", choice("raw", "telnet", "telnets", "tls"))

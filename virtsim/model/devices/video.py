@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from virtsim.errors import ErrorCode
 from virtsim.model._codec import UINT, YESNO, choice
-from virtsim.model._fields import at, sub
+from virtsim.model._fields import Wording, at, sub
 from virtsim.model.address import ADDRESS, Address
 
 __all__ = ["Video"]
@@ -19,6 +20,7 @@ class Video:
     model: str | None = at(
         "model/@type",
         choice("vga", "cirrus", "vmvga", "xen", "vbox", "qxl", "parallels", "virtio", "gop", "none", "bochs", "ramfb"),
+        words=Wording("unknown video model '{}'", code=ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED),
     )
     ram_kib: int | None = at("model/@ram", UINT)
     vram_kib: int | None = at("model/@vram", UINT)

@@ -45,6 +45,7 @@ def build(live: Domain, *, paths: InstancePaths, monitor: MonitorSocket, accel: 
         *machine.firmware(it),
         *machine.machine(it, accel),
         *machine.cpu(it, accel),
+        *machine.bios(it),
         *machine.memory(it),
         *machine.smp(it),
         *machine.iothreads(it),
@@ -70,11 +71,13 @@ def build(live: Domain, *, paths: InstancePaths, monitor: MonitorSocket, accel: 
         *display.videos(it),
         *display.sounds(it),
         *extras.watchdogs(it),
+        *extras.redirdevs(it),
         *extras.hostdevs(it),
         *extras.balloon(it),
         *extras.rngs(it),
-        *extras.panics(it),
+        *extras.core_info(it),
         *extras.sandbox(it),
+        *extras.panics(it),
     ]
     if live.qemu_commandline is not None:
         argv += live.qemu_commandline.args

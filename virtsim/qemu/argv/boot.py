@@ -59,10 +59,10 @@ def boot(build: Build) -> list[str]:
     parts = []
     if os.bootmenu is not None:
         parts.append(f"menu={on_off(os.bootmenu)}")
-        if os.bootmenu and os.bootmenu_timeout_ms is not None:
-            parts.append(f"splash-time={os.bootmenu_timeout_ms}")
     if os.bios_reboot_timeout_ms is not None:
         parts.append(f"reboot-timeout={os.bios_reboot_timeout_ms}")
+    if os.bootmenu and os.bootmenu_timeout_ms is not None:
+        parts.append(f"splash-time={os.bootmenu_timeout_ms}")
     argv = ["-boot", ",".join([*parts, "strict=on"])]
     for option, value in (("-kernel", os.kernel), ("-initrd", os.initrd), ("-append", os.cmdline), ("-dtb", os.dtb)):
         if value is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from virtsim.errors import ConfigUnsupported
 from virtsim.model.address import DriveAddress
 from virtsim.model.devices import Disk
+from virtsim.qemu.aliases import is_lsi
 from virtsim.qemu.argv._options import Build, device, place
 
 __all__ = ["disks"]
@@ -24,17 +25,15 @@ def disks(build: Build) -> list[str]:
     """All of them; nodes are numbered from the last disk to the first, as libvirt does it."""
     argv: list[str] = []
     found = build.domain.devices.disks
-    floppies: list[tuple[Disk, str | None]] = []
+    if build.buses.get(0) == "pcie.0" and any(disk.target_bus == "fdc" for disk in found):
+        argv += device("-device", driver="isa-fdc", id="fdc0")  # the board has none
     for number, disk in enumerate(found):
         node = None
         if _source(disk) is not None:
             node = f"libvirt-{len(found) - number}-format"
             argv += _nodes(disk, len(found) - number)
-        if disk.target_bus == "fdc":
-            floppies.append((disk, node))
-        else:
-            argv += _frontend(build, disk, node)
-    return argv + _floppies(build, floppies)
+        argv += _frontend(build, disk, node)
+    return argv
 
 
 def _source(disk: Disk) -> str | None:
@@ -105,61 +104,54 @@ def _write_cache(disk: Disk) -> str | None:
 
 
 def _frontend(build: Build, disk: Disk, node: str | None) -> list[str]:
-    boot = build.boot.get(disk.alias or "")
-    common: dict[str, Any] = {
-        "id": disk.alias,
-        "bootindex": boot,
-        "write__cache": None if node is None else _write_cache(disk),
-        "serial": disk.serial,
-        "rerror": disk.rerror_policy,
-        "werror": disk.error_policy,
-    }
+    """``-device`` of a disk, in libvirt's order: driver, place, drive, name, what is common to all."""
+    where = _where(build, disk)
+    share = {"share_rw": True} if disk.shareable and disk.target_bus in ("virtio", "scsi", "usb") else {}
     drive = {} if node is None else {"drive": node}
-    if disk.target_bus == "virtio":
-        thread = {"iothread": f"iothread{disk.iothread}"} if disk.iothread is not None else {}
-        queues = {"num_queues": disk.queues} if disk.queues is not None else {}
-        share = {"share_rw": True} if disk.shareable else {}
-        return device(
-            "-device", driver=_VIRTIO[disk.model], **thread, **queues, **place(build, disk.address), **share, **drive,
-            **common,
-        )
-    at = disk.address
-    cdrom = disk.device == "cdrom"
-    if disk.target_bus in ("ide", "sata") and isinstance(at, DriveAddress):
-        if disk.target_bus == "ide":
-            where: dict[str, Any] = {"bus": f"ide.{at.bus}", "unit": at.unit}
-        else:
-            name = "ide" if not at.controller and build.buses.get(0) == "pcie.0" else f"sata{at.controller}"
-            where = {"bus": f"{name}.{at.unit}"}
-        return device("-device", driver="ide-cd" if cdrom else "ide-hd", **where, **drive, **common)
-    if disk.target_bus == "scsi" and isinstance(at, DriveAddress):
-        driver = "scsi-cd" if cdrom else "scsi-block" if disk.device == "lun" else "scsi-hd"
-        where = {"bus": f"scsi{at.controller}.0", "channel": at.bus, "scsi_id": at.target, "lun": at.unit}
-        if _is_lsi(build, at.controller):
-            where = {"bus": f"scsi{at.controller}.{at.bus}", "scsi_id": at.unit}
-        name = {"device__id": f"drive-{disk.alias}"} if disk.device != "lun" else {}
-        return device("-device", driver=driver, **where, **name, **drive, **common)
-    if disk.target_bus == "usb":
-        removable = {"removable": bool(disk.removable)}
-        return device("-device", driver="usb-storage", **place(build, disk.address), **drive, **common, **removable)
-    raise ConfigUnsupported(f"disk bus '{disk.target_bus}' is not supported")
-
-
-def _is_lsi(build: Build, controller: int) -> bool:
-    return any(
-        c.type == "scsi" and c.index == controller and c.model in (None, "lsilogic", "auto")
-        for c in build.domain.devices.controllers
+    return device(
+        "-device",
+        **where,
+        **share,
+        **drive,
+        id=disk.alias,
+        bootindex=build.boot.get(disk.alias or ""),
+        removable=bool(disk.removable) if disk.target_bus == "usb" else None,
+        write_cache=None if node is None or disk.target_bus == "fdc" else _write_cache(disk),
+        serial=disk.serial,
+        werror=disk.error_policy,
+        rerror=disk.rerror_policy,
     )
 
 
-def _floppies(build: Build, floppies: list[tuple[Disk, str | None]]) -> list[str]:
-    argv: list[str] = []
-    if floppies and build.buses.get(0) == "pcie.0":
-        argv += device("-device", driver="isa-fdc", id="fdc0")
-    for disk, node in floppies:
-        unit = disk.address.unit if isinstance(disk.address, DriveAddress) else 0
-        argv += device(
-            "-device", driver="floppy", unit=unit, bus="fdc0.0" if build.buses.get(0) == "pcie.0" else "floppy-bus.0",
-            drive=node, id=disk.alias, bootindex=build.boot.get(disk.alias or ""),
-        )
-    return argv
+def _where(build: Build, disk: Disk) -> dict[str, Any]:
+    """The driver and the place of a disk."""
+    at = disk.address
+    cdrom = disk.device == "cdrom"
+    if disk.target_bus == "virtio":
+        found: dict[str, Any] = {"driver": _VIRTIO[disk.model]}
+        if disk.iothread is not None:
+            found["iothread"] = f"iothread{disk.iothread}"
+        if disk.queues is not None:
+            found["num_queues"] = disk.queues
+        return found | place(build, at)
+    if disk.target_bus == "usb":
+        return {"driver": "usb-storage"} | place(build, at)
+    if not isinstance(at, DriveAddress):
+        raise ConfigUnsupported(f"disk bus '{disk.target_bus}' is not supported")
+    if disk.target_bus == "fdc":
+        bus = {"bus": "fdc0.0"} if build.buses.get(0) == "pcie.0" else {}
+        return {"driver": "floppy", "unit": at.unit} | bus
+    if disk.target_bus == "ide":
+        return {"driver": "ide-cd" if cdrom else "ide-hd", "bus": f"ide.{at.bus}", "unit": at.unit}
+    if disk.target_bus == "sata":
+        name = "ide" if not at.controller and build.buses.get(0) == "pcie.0" else f"sata{at.controller}"
+        return {"driver": "ide-cd" if cdrom else "ide-hd", "bus": f"{name}.{at.unit}"}
+    if disk.target_bus != "scsi":
+        raise ConfigUnsupported(f"disk bus '{disk.target_bus}' is not supported")
+    driver = "scsi-cd" if cdrom else "scsi-block" if disk.device == "lun" else "scsi-hd"
+    found = {"driver": driver, "bus": f"scsi{at.controller}.0"}
+    if is_lsi(build.domain.devices, at.controller):
+        found["scsi_id"] = at.unit
+    else:
+        found |= {"channel": at.bus, "scsi_id": at.target, "lun": at.unit}
+    return found | ({"device__id": f"drive-{disk.alias}"} if disk.device != "lun" else {})

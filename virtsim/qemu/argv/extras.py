@@ -5,7 +5,7 @@ from __future__ import annotations
 from virtsim.errors import ConfigUnsupported
 from virtsim.qemu.argv._options import Build, device, place
 
-__all__ = ["balloon", "hostdevs", "panics", "rngs", "sandbox", "watchdogs"]
+__all__ = ["balloon", "core_info", "hostdevs", "panics", "redirdevs", "rngs", "sandbox", "watchdogs"]
 
 
 def watchdogs(build: Build) -> list[str]:
@@ -19,6 +19,21 @@ def watchdogs(build: Build) -> list[str]:
         # libvirt dumps a guest itself: QEMU has only to pause it.
         action = build.domain.devices.watchdogs[0].action or "reset"
         argv += ["-watchdog-action", "pause" if action == "dump" else action]
+    return argv
+
+
+def redirdevs(build: Build) -> list[str]:
+    """USB devices that a SPICE viewer hands over."""
+    argv: list[str] = []
+    for redirdev in build.domain.devices.redirdevs:
+        if redirdev.type != "spicevmc":
+            raise ConfigUnsupported(f"redirected device of type '{redirdev.type}' is not supported")
+        name = f"char{redirdev.alias}"
+        argv += ["-chardev", f"spicevmc,id={name},name=usbredir"]
+        at = place(build, redirdev.address)
+        argv += device(
+            "-device", driver="usb-redir", chardev=name, id=redirdev.alias, bootindex=redirdev.boot_order, **at
+        )
     return argv
 
 
@@ -58,9 +73,9 @@ def balloon(build: Build) -> list[str]:
         "-device",
         driver=f"virtio-balloon-pci{suffix}",
         id=found.alias,
-        **place(build, found.address),
         deflate_on_oom=found.autodeflate,
         free_page_reporting=found.free_page_reporting,
+        **place(build, found.address),
     )
 
 
@@ -86,6 +101,12 @@ def rngs(build: Build) -> list[str]:
             **place(build, rng.address),
         )
     return argv
+
+
+def core_info(build: Build) -> list[str]:
+    """The device through which a guest tells where its crash dump's notes lie."""
+    features = build.domain.features
+    return device("-device", driver="vmcoreinfo") if features is not None and features.vmcoreinfo else []
 
 
 def panics(build: Build) -> list[str]:

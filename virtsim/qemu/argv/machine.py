@@ -9,7 +9,7 @@ from virtsim.model.cpu import Cpu
 from virtsim.model.domain import Domain
 from virtsim.qemu.argv._options import Build, device, on_off
 
-__all__ = ["cpu", "firmware", "iothreads", "machine", "memory", "numa", "smp"]
+__all__ = ["bios", "cpu", "firmware", "iothreads", "machine", "memory", "numa", "smp"]
 
 _KIB = 1024
 
@@ -31,17 +31,19 @@ def machine(build: Build, accel: str) -> list[str]:
     backing = domain.memory_backing
     if backing is not None and backing.nosharepages:
         options.append("mem-merge=off")
+    if not _cells(domain):
+        options.append("memory-backend=pc.ram")
+    if domain.os.bios_useserial:
+        options.append("graphics=off")
     if domain.os.loader is not None and domain.os.loader_type == "pflash":
         options.append("pflash0=libvirt-pflash0-format")
         if domain.os.nvram is not None:
             options.append("pflash1=libvirt-pflash1-format")
-    if not _cells(domain):
-        options.append("memory-backend=pc.ram")
     return ["-machine", ",".join(options), "-accel", accel]
 
 
 def firmware(build: Build) -> list[str]:
-    """The two flash chips of UEFI as block devices, or ``-bios``.
+    """The two flash chips of UEFI as block devices.
 
     Raises:
         ConfigUnsupported: firmware is asked for that the document does not name.
@@ -54,11 +56,17 @@ def firmware(build: Build) -> list[str]:
             )
         return []
     if os.loader_type != "pflash":
-        return ["-bios", os.loader]
+        return []
     argv = _flash("pflash0", os.loader, readonly=os.loader_readonly is not False)
     if os.nvram is not None:
         argv += _flash("pflash1", os.nvram, readonly=False)
     return argv
+
+
+def bios(build: Build) -> list[str]:
+    """``-bios`` for a firmware that is a ROM."""
+    os = build.domain.os
+    return ["-bios", os.loader] if os.loader is not None and os.loader_type != "pflash" else []
 
 
 def _flash(name: str, path: str, *, readonly: bool) -> list[str]:
