@@ -35,6 +35,8 @@
   ruler.font = "11px system-ui, sans-serif";
   function wide(text) { return ruler.measureText(text).width + 6; }
 
+  function bold(text) { return ruler.measureText(text).width * 1.12 + 3; }
+
   function trim(value, digits) { return value.toLocaleString("en-US", { maximumFractionDigits: digits }); }
 
   function span(ns) {
@@ -129,6 +131,7 @@
 
     scale() { return this.scaleTable[this.mode]; }
     x(t) { return this.left + (this.scale().to(t) - this.view[0]) / (this.view[1] - this.view[0]) * (this.width - this.left - 14); }
+    edge() { return this.left + (this.full[1] - this.view[0]) / (this.view[1] - this.view[0]) * (this.width - this.left - 14); }
     time(x) { return this.scale().from(this.view[0] + (x - this.left) / (this.width - this.left - 14) * (this.view[1] - this.view[0])); }
 
     build() {
@@ -186,7 +189,8 @@
         if (mode !== "linear" || limit - begin <= 5 * (end - begin)) { end = Math.max(end, limit); }
       }
       const low = to(begin), high = to(end), pad = (high - low || 1e-6) * 0.02;
-      return [low - pad, high + pad];
+      /* what has not ended goes on to the right edge, where it can be seen */
+      return [low - pad, high + pad * (data.spans.some((item) => item[3] === null) ? 6 : 1)];
     }
 
     fit() { this.full = this.extent(this.mode); this.view = this.full.slice(); this.draw(); }
@@ -289,7 +293,7 @@
       const groups = new Map();
       for (const [name, row, begin, end, label, tone, detail] of this.data.spans) {
         if (name !== lane.lane) { continue; }
-        const x0 = this.x(begin), x1 = end === null ? this.x(Math.max(this.data.end, begin)) : this.x(end);
+        const x0 = this.x(begin), x1 = end === null ? this.edge() : this.x(end);
         if (x1 < this.left - 6 || x0 > this.width) { continue; }
         const line = { title: label, text: (end === null ? "not ended" : span(end - begin)) + (detail ? " · " + detail : "") };
         const bucket = x1 - x0 < 4 ? row + ":" + Math.round(x0 / 5) : row + ":" + begin + ":" + label;
@@ -299,15 +303,16 @@
       }
       for (const item of groups.values()) {
         const y = lane.y + 3 + item.row * 20, low = Math.max(item.x0, this.left - 8), high = Math.max(Math.min(item.x1, this.width), low + 3.5);
-        const box = svg("rect", { x: low, y: y, width: high - low, height: 16, rx: 3, class: "t-" + item.tone, "fill-opacity": item.open ? 0.6 : 1 }, layer);
+        const box = svg("rect", { x: low, y: y, width: high - low, height: 16, rx: 3, class: "t-" + item.tone, "fill-opacity": item.open ? 0.82 : 1 }, layer);
         box.dataset.label = item.label;
         const text = item.lines.length > 1 ? item.label + " +" + (item.lines.length - 1) : item.label;
-        const chars = Math.floor((high - low - 10) / 6.6);
-        if (chars >= Math.min(4, text.length)) {
-          svg("text", { x: Math.max(low, this.left - 2) + 5, y: y + 12, class: "onfill" }, layer, text.length > chars ? text.slice(0, Math.max(1, chars - 1)) + "…" : text);
+        const short = item.label.split(" (")[0], right = Math.min(high, this.width - 14), start = Math.max(low, this.left - 2) + 5;
+        const inside = [text, item.label, short].find((words) => bold(words) <= right - start);
+        if (inside !== undefined) {
+          svg("text", { x: start, y: y + 12, class: "onfill" }, layer, inside);
           this.free[lane.lane + (y + 12)] = high + 4;
         } else {
-          const short = item.label.split(" (")[0], space = this.width - high - 14;
+          const space = this.width - high - 14;
           [text, item.label, short].some((words) => this.label(layer, lane, high + 4, y + 12, words, "", space)) || this.before(layer, lane, low - 5, y + 12, text);
         }
         this.hit(item.t, low, y, high - low, 16, item.lines);
@@ -416,7 +421,7 @@
       svg("rect", { class: "lane", x: this.left - 4, y: 0, width: this.width - this.left - 6, height: 24, rx: 4 }, strip);
       for (const [lane, , begin, end, , tone] of this.data.spans) {
         if (lane !== "state") { continue; }
-        const x0 = this.stripX(to(begin)), x1 = this.stripX(to(end === null ? this.data.end : end));
+        const x0 = this.stripX(to(begin)), x1 = this.stripX(end === null ? this.full[1] : to(end));
         svg("rect", { x: x0, y: 16, width: Math.max(1, x1 - x0), height: 5, class: "t-" + tone }, strip);
       }
       let last = -9;
