@@ -20,7 +20,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from virtsim.report.figures import LANES, OUTCOMES, DomainFigures, RunFigures, ScenarioFigures, Timeline, Wait
-from virtsim.report.units import cut, duration, long_duration, plural, size
+from virtsim.report.units import brief, cut, duration, long_duration, plural, size
 
 __all__ = ["pack_timeline", "render_page"]
 
@@ -207,6 +207,6 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
     environment.filters.update(
-        duration=duration, long_duration=long_duration, plural=plural, size=size, cut=cut
+        brief=brief, duration=duration, long_duration=long_duration, plural=plural, size=size, cut=cut
     )
     return environment

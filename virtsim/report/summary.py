@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from virtsim.report.figures import RunFigures, ScenarioFigures
-from virtsim.report.units import cut, duration, long_duration, plural
+from virtsim.report.units import brief, cut, long_duration, plural
 
 __all__ = ["render_summary"]
 
@@ -64,7 +64,7 @@ def render_summary(run: RunFigures) -> str:
 def _line(scenario: ScenarioFigures) -> str:
     return (
         f"| {_SYMBOLS[scenario.outcome]} {scenario.outcome} | {_plain(scenario.header.title, 120)} "
-        f"| {scenario.domain_count:,} | {scenario.attempts:,} | {duration(scenario.elapsed_ns)} |"
+        f"| {scenario.domain_count:,} | {scenario.attempts:,} | {brief(scenario.elapsed_ns)} |"
     )
 
 

@@ -3,7 +3,7 @@
 Each domain is a process named ``domain (scenario)``, its times those of the run's clock. Asynchronous slices
 show API calls, states, naps, jobs and QMP commands, each category on its own track; instants show attempts,
 events, signals and faults. Flow arrows go from an API call to the QMP commands made for it, and from a
-command to the events that follow it until the next one.
+command to the event that it causes.
 
 The format ties arrows to slices of a thread, so each process has one thread, "sequence", with a short slice
 for each link of a chain.
@@ -29,6 +29,17 @@ _SEQUENCE_TID = 1
 
 #: Length of a slice that arrows can be tied to, in microseconds.
 _LINK_US = 1
+
+#: QMP event -> the commands that cause it, as QEMU's QAPI documents say.
+_CAUSES = {
+    "RESUME": ("cont",),
+    "STOP": ("stop",),
+    "RESET": ("system_reset",),
+    "POWERDOWN": ("system_powerdown",),
+    "SHUTDOWN": ("system_powerdown", "quit"),
+    "BALLOON_CHANGE": ("balloon",),
+    "DEVICE_DELETED": ("device_del",),
+}
 
 _INSTANTS = {
     "attempt": "wait",
@@ -88,7 +99,7 @@ class _Process:
         self._flows = 0
         self._open: dict[tuple[str, str], tuple[int, str]] = {}
         self._calls: dict[str, int] = {}
-        self._last_command: int | None = None
+        self._commands: dict[str, int] = {}
 
     def events(self, records: Sequence[Record]) -> Iterator[Event]:
         """All events, metadata first."""
@@ -185,11 +196,16 @@ class _Process:
             yield self._link(record, field(record, "name", 80))
             if call in self._calls:
                 yield from self._arrow(self._calls[call], record["t"], "API call to QMP command")
-            self._last_command = record["t"]
+            self._commands[field(record, "name", 80)] = record["t"]
         elif kind == "qmp.event":
             yield self._link(record, field(record, "name", 80))
-            if self._last_command is not None:
-                yield from self._arrow(self._last_command, record["t"], "QMP command to event")
+            causes = [
+                self._commands[name]
+                for name in _CAUSES.get(field(record, "name", 80), ())
+                if name in self._commands
+            ]
+            if causes:
+                yield from self._arrow(max(causes), record["t"], "QMP command to event")
 
     def _link(self, record: Record, name: str) -> Event:
         return {

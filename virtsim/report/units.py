@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["cut", "duration", "long_duration", "plural", "size"]
+__all__ = ["brief", "cut", "duration", "long_duration", "plural", "size"]
 
 _NS_PER_US, _NS_PER_MS, _NS_PER_S = 1_000, 1_000_000, 1_000_000_000
 
@@ -28,6 +28,15 @@ def duration(ns: int) -> str:
     if ns >= _NS_PER_US:
         return f"{_exact(ns, _NS_PER_US)} \N{MICRO SIGN}s"
     return f"{ns} ns"
+
+
+def brief(ns: int) -> str:
+    """A duration to three decimals of its unit: ``48.285 ms`` for 48,285,062 ns."""
+    for unit_ns in (_NS_PER_S, _NS_PER_MS, _NS_PER_US):
+        if abs(ns) >= unit_ns:
+            step = unit_ns // 1000
+            return duration((ns + step // 2) // step * step)
+    return duration(ns)
 
 
 def long_duration(ns: int) -> str:

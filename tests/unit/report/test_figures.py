@@ -10,7 +10,7 @@ from virtsim.report.page import pack_timeline
 from virtsim.report.read import Source
 from virtsim.report.scenarios import MAX_TIMELINES, scenario_figures
 from virtsim.report.timelines import MAX_ROWS
-from virtsim.report.units import cut, duration, long_duration, plural, size
+from virtsim.report.units import brief, cut, duration, long_duration, plural, size
 
 
 def figures(story: Story, drop: int = 0) -> ScenarioFigures:
@@ -184,6 +184,7 @@ def test_durations(ns: int, words: str) -> None:
 
 
 def test_other_units() -> None:
+    assert [brief(48_285_062), brief(1_999_999_999), brief(12)] == ["48.285 ms", "2 s", "12 ns"]
     assert long_duration(3_252_047 * MS) == "3,252.047 s (54 min 12 s)"
     assert long_duration(2 * 3600 * 10**9) == "7,200 s (2 h 0 min)"
     assert long_duration(119_999_999_999) == "120 s (2 min 0 s)"

@@ -41,7 +41,7 @@
 
   function span(ns) {
     const size = Math.abs(ns);
-    if (size >= 1e9) { return trim(ns / 1e9, 6) + " s"; }
+    if (size >= 1e9) { return trim(ns / 1e9, 9) + " s"; }
     if (size >= MS) { return trim(ns / MS, 6) + " ms"; }
     if (size >= 1e3) { return trim(ns / 1e3, 3) + " µs"; }
     return size ? trim(ns, 0) + " ns" : "0";
@@ -165,7 +165,7 @@
         const scroll = html("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Records of " + this.box.dataset.name }, fold);
         const table = html("table", {}, scroll);
         const head = html("tr", {}, html("thead", {}, table));
-        for (const title of ["Time", "Kind", "What"]) { html("th", { scope: "col" }, head, title); }
+        for (const title of ["Time", "Kind", "What"]) { html("th", title === "Time" ? { scope: "col", class: "num" } : { scope: "col" }, head, title); }
         const body = html("tbody", {}, table);
         for (const [at, kind, text] of rows) {
           const row = html("tr", {}, body);
@@ -279,18 +279,21 @@
       if (!narrow) { svg("text", { x: 0, y: y + 15 }, group, { log: "since the wait", end: "around its end", linear: "run’s clock" }[this.mode]); }
     }
 
-    label(layer, lane, x, y, text, cls, limit) {
-      /* a label is drawn where it does not touch the one before it on the same line */
-      const key = lane.lane + y, free = this.free[key] === undefined ? -Infinity : this.free[key];
-      if (x < free || wide(text) > limit) { return false; }
-      svg("text", { x: x, y: y, class: cls }, layer, text);
-      this.free[key] = x + wide(text);
+    reserve(line, from, to) { (this.lines[line] = this.lines[line] || []).push([from, to]); }
+
+    write(layer, line, x, y, text, anchor) {
+      /* a label stands only where it touches no shape and no other label of its line; false if it found no room */
+      const from = anchor === "end" ? x - wide(text) : x, to = from + wide(text);
+      if (from < this.left - 2 || to > this.width - 8) { return false; }
+      if ((this.lines[line] || []).some(([low, high]) => from < high && to > low)) { return false; }
+      svg("text", { x: x, y: y, "text-anchor": anchor }, layer, text);
+      this.reserve(line, from, to);
       return true;
     }
 
     drawSpans(lane, layer) {
-      this.free = {};
       const groups = new Map();
+      this.lines = {};
       for (const [name, row, begin, end, label, tone, detail] of this.data.spans) {
         if (name !== lane.lane) { continue; }
         const x0 = this.x(begin), x1 = end === null ? this.edge() : this.x(end);
@@ -302,21 +305,24 @@
         groups.set(bucket, { x0: x0, x1: x1, row: row, label: label, tone: tone, t: begin, open: end === null, lines: [line] });
       }
       for (const item of groups.values()) {
-        const y = lane.y + 3 + item.row * 20, low = Math.max(item.x0, this.left - 8), high = Math.max(Math.min(item.x1, this.width), low + 3.5);
-        const box = svg("rect", { x: low, y: y, width: high - low, height: 16, rx: 3, class: "t-" + item.tone, "fill-opacity": item.open ? 0.82 : 1 }, layer);
+        item.y = lane.y + 3 + item.row * 20;
+        item.low = Math.max(item.x0, this.left - 8);
+        item.high = Math.max(Math.min(item.x1, this.width), item.low + 3.5);
+        this.reserve(item.row, item.low, item.high);
+        const box = svg("rect", { x: item.low, y: item.y, width: item.high - item.low, height: 16, rx: 3, class: "box t-" + item.tone, "fill-opacity": item.open ? 0.82 : 1 }, layer);
         box.dataset.label = item.label;
-        const text = item.lines.length > 1 ? item.label + " +" + (item.lines.length - 1) : item.label;
-        const short = item.label.split(" (")[0], right = Math.min(high, this.width - 14), start = Math.max(low, this.left - 2) + 5;
-        const inside = [text, item.label, short].find((words) => bold(words) <= right - start);
-        if (inside !== undefined) {
-          svg("text", { x: start, y: y + 12, class: "onfill" }, layer, inside);
-          this.free[lane.lane + (y + 12)] = high + 4;
-        } else {
-          const space = this.width - high - 14;
-          [text, item.label, short].some((words) => this.label(layer, lane, high + 4, y + 12, words, "", space)) || this.before(layer, lane, low - 5, y + 12, text);
-        }
-        this.hit(item.t, low, y, high - low, 16, item.lines);
+        this.hit(item.t, item.low, item.y, item.high - item.low, 16, item.lines);
       }
+      for (const item of groups.values()) { this.nameSpan(item, layer); }
+    }
+
+    nameSpan(item, layer) {
+      const text = item.lines.length > 1 ? item.label + " +" + (item.lines.length - 1) : item.label, y = item.y + 12;
+      const words = [text, item.label, item.label.split(" (")[0]];
+      const right = Math.min(item.high, this.width - 14), start = Math.max(item.low, this.left - 2) + 5;
+      const inside = words.find((word) => bold(word) <= right - start);
+      if (inside !== undefined) { svg("text", { x: start, y: y, class: "onfill" }, layer, inside); return; }
+      words.some((word) => this.write(layer, item.row, item.high + 4, y, word, "start") || this.write(layer, item.row, item.low - 5, y, word, "end"));
     }
 
     drawMarks(lane, layer) {
@@ -332,27 +338,20 @@
           if (tone === "bad") { same.tone = tone; same.shape = shape; }
         } else { groups.set(bucket, { x: x, t: at, tone: tone, shape: shape, lines: [line], names: [label] }); }
       }
-      this.free = {};
-      const under = lane.lane === "wait" ? 25 : lane.lane === "event" ? 12 : lane.height - 12;
+      const y = lane.y + (lane.lane === "wait" ? 25 : lane.lane === "event" ? 12 : lane.height - 12);
+      this.lines = {};
       for (const item of groups.values()) {
-        const y = lane.y + under;
         const mark = svg("path", { d: PATHS[item.shape] || PATHS.dot, transform: "translate(" + item.x + "," + y + ")", class: "t-" + item.tone }, layer);
         mark.dataset.label = item.names[0];
-        const text = item.names.length > 2 ? item.names[0] + " +" + (item.names.length - 1) : item.names.join(", ");
-        const space = this.width - item.x - 22;
-        if (!this.label(layer, lane, item.x + 10, y + 4, text, "", space) && lane.lane === "event") {
-          this.label(layer, lane, item.x + 10, y + 19, text, "", space) || this.before(layer, lane, item.x - 10, y + 4, text);
-        } else if (wide(text) > space) { this.before(layer, lane, item.x - 10, y + 4, text); }
+        this.reserve("first", item.x - 7, item.x + 7);
         this.hit(item.t, item.x - 6, y - 7, 12, 14, item.lines);
       }
-    }
-
-    before(layer, lane, x, y, text) {
-      /* near the right edge a label stands to the left of its mark */
-      const free = this.free[lane.lane + y] === undefined ? this.left : this.free[lane.lane + y];
-      if (x - wide(text) < free) { return; }
-      svg("text", { x: x, y: y, "text-anchor": "end" }, layer, text);
-      this.free[lane.lane + y] = x;
+      for (const item of groups.values()) {
+        const text = item.names.length > 2 ? item.names[0] + " +" + (item.names.length - 1) : item.names.join(", ");
+        this.write(layer, "first", item.x + 10, y + 4, text, "start")
+          || (lane.lane === "event" && this.write(layer, "second", item.x + 2, y + 20, text, "start"))
+          || this.write(layer, "first", item.x - 9, y + 4, text, "end");
+      }
     }
 
     drawWait(wait, lane, layer) {
