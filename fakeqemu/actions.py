@@ -9,7 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "Accept", "Action", "Bind", "Close", "CloseListener", "Daemonize", "Exit", "Kill", "Listen", "Note", "Send",
-    "Stderr", "Unlink", "Wake", "WritePidfile",
+    "Stderr", "Stdout", "Unlink", "Wake", "WritePidfile",
 ]  # fmt: skip
 
 
@@ -103,6 +103,15 @@ class Close(Action):
 
 class Stderr(Action):
     """Write text to standard error (the domain's log)."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Stdout(Action):
+    """Write text to standard output (the same log, for a launched domain)."""
 
     __slots__ = ("text",)
 

@@ -189,6 +189,8 @@ class StartRule(Strict):
     ignore: list[SignalName] | None = None
     uninterruptible: Duration | None = None
     guest: Guest | None = None
+    #: Whether the files behind disks must be there. In a made-up world (any script) they need not.
+    images: Literal["real", "imaginary"] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> StartRule:

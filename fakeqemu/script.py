@@ -102,12 +102,12 @@ class Script:
         if len(data) > MAX_FILE:
             raise ScriptError(f"{path}: longer than {MAX_FILE} bytes")
         if data[:12].lstrip().startswith(b'{"version"'):
-            from json import loads
+            from fakeqemu.qjson import JSONReader
 
-            try:
-                return cls.from_compiled(loads(data))
-            except ValueError as error:
-                raise ScriptError(f"{path}: {error}") from error
+            found = JSONReader().feed(data)
+            if len(found) != 1 or found[0][1] is not None:
+                raise ScriptError(f"{path}: {found[0][1] if found else 'cut off'}")
+            return cls.from_compiled(found[0][0])
         from fakeqemu.check import compile_text
 
         return cls(compile_text(data, path))

@@ -1,16 +1,466 @@
-"""Skeleton of the launcher that runs fakeqemu in the loop."""
+"""The launcher of a simulation: QEMUs that are state machines in the running event loop.
+
+Knows the fake machine's actions and the loop's net. Must not know what is said on a monitor, nor which loop
+runs: a virtual one with either net, or an ordinary one on the real clock.
+
+What a manager can see is what it sees of a process: a pid, an exit status or signal, last words in the log,
+inherited listeners, ESRCH once gone. Two things differ from a kernel on purpose: pids count up from
+``first_pid`` (the same in every run), and SIGSTOP and SIGCONT do nothing.
+"""
+
 from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from fakeqemu.script import Script
-from virtsim.host.abc import Files, Observer, Process
-from virtsim.host.context import ignore
-__all__ = ["SimLauncher"]
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from fakeqemu import actions as do
+from fakeqemu.machine import FakeQemu
+from virtsim.host.abc import ExitStatus, Files, Observer
+from virtsim.host.context import Context, ignore
+from virtsim.sim.net import Net, ServerSocket, net_of
+
+if TYPE_CHECKING:
+    from fakeqemu.actions import Action
+    from fakeqemu.machine import Step
+    from fakeqemu.script import Script
+
+__all__ = ["DEFAULT_EPOCH_NS", "SimLauncher", "SimProcess"]
+
+#: Time of day at which the loop's clock is 0, unless told otherwise: 2024-01-01T00:00:00Z.
+DEFAULT_EPOCH_NS = 1_704_067_200 * 1_000_000_000
+#: What QEMU is told of the sender of a signal: a manager is process 1 of its own small world.
+_SENDER = (1, "virtsim")
+_PROGRAMS = ("qemu-system-", "fakeqemu-system-", "qemu-kvm")
+
+
+def _is_qemu(program: str) -> bool:
+    """Whether the simulated host has that program: it has a QEMU under any name that says so."""
+    return os.path.basename(program).startswith(_PROGRAMS) and not program.startswith("/nonexistent/")
+
+
 class SimLauncher:
-    """Starts fakeqemu machines as tasks of the loop."""
-    def __init__(self, *, script_for: Callable[[list[str]], Script | None], seed: str, files: Files, observer: Observer = ignore, first_pid: int = 1000) -> None:
-        raise NotImplementedError
-    async def spawn(self, argv: Sequence[str], *, fds: Sequence[int] = (), log: str, env: Mapping[str, str] | None = None) -> Process:
-        """Start a machine."""
-        raise NotImplementedError
+    """`virtsim.host.abc.Launcher` that runs fakeqemu in the loop.
+
+    Args:
+        script_for: the behaviour script for a command line, or None for an honest QEMU.
+        seed: of the run; each process draws from ``seed/pid``.
+        files: where logs and pidfiles go; files that have ``append`` are appended to with it.
+        observer: told of applied script rules (kind ``fault``) and of ends (kind ``exit``).
+        first_pid: the first process id; later ones count up.
+        epoch_ns: time of day, in nanoseconds since the epoch, at which the loop's clock is 0.
+        has_program: whether a program exists on the simulated host.
+    """
+
+    def __init__(
+        self,
+        *,
+        script_for: Callable[[list[str]], Script | None],
+        seed: str,
+        files: Files,
+        observer: Observer = ignore,
+        first_pid: int = 1000,
+        epoch_ns: int = DEFAULT_EPOCH_NS,
+        has_program: Callable[[str], bool] = _is_qemu,
+    ) -> None:
+        self.processes: dict[int, SimProcess] = {}
+        self._script_for = script_for
+        self._seed = seed
+        self._files = files
+        self._observer = observer
+        self._next_pid = first_pid
+        self._epoch_ns = epoch_ns
+        self._has_program = has_program
+        self._closed = False
+
+    async def spawn(
+        self, argv: Sequence[str], *, fds: Sequence[int] = (), log: str, env: Mapping[str, str] | None = None
+    ) -> SimProcess:
+        """Start a fake QEMU; its first steps, such as a socket without delay, are taken before this returns.
+
+        When it fails nothing is left behind.
+
+        Args:
+            argv: program and arguments.
+            fds: listening sockets it inherits, by their number on the loop's net.
+            log: path of its standard output and error.
+            env: has no meaning here: a script comes from ``script_for``.
+
+        Raises:
+            FileNotFoundError: the simulated host has no such program.
+            OSError: EBADF, an inherited descriptor does not exist.
+            RuntimeError: the launcher is closed.
+        """
+        del env
+        if self._closed:
+            raise RuntimeError("the launcher is closed")
+        if not argv or not self._has_program(argv[0]):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0] if argv else "")
+        net = net_of(asyncio.get_running_loop())
+        inherited: dict[int, ServerSocket] = {}
+        try:
+            for fd in fds:
+                inherited[fd] = net.adopt(fd)
+            self._append(log, b"")
+        except BaseException:
+            for listener in inherited.values():
+                listener.close()
+            raise
+        pid = self._next_pid
+        self._next_pid += 1
+        words = list(argv)
+        machine = FakeQemu(
+            words, script=self._script_for(words), seed=f"{self._seed}/{pid}", wall_ns=self._epoch_ns, pid=pid
+        )
+        process = SimProcess(self, machine, net, inherited, log)
+        self.processes[pid] = process
+        process.begin()
+        return process
+
     async def aclose(self) -> None:
-        """Stop watching."""
+        """Start nothing more. Ends no program."""
+        self._closed = True
+
+    def _append(self, path: str, data: bytes) -> None:
+        append = getattr(self._files, "append", None)
+        if append is not None:
+            append(path, data)
+            return
+        self._files.make_dirs(os.path.dirname(path))
+        with open(path, "ab") as file:  # noqa: PTH123 - the seam speaks of paths as strings
+            file.write(data)
+
+    def _unlink(self, net: Net, path: str, *, is_socket: bool) -> None:
+        with suppress(FileNotFoundError, IsADirectoryError):
+            if is_socket:
+                net.unlink(path)
+            else:
+                self._files.unlink(path)
+
+    def _write(self, path: str, data: bytes) -> None:
+        self._files.write_atomic(path, data)
+
+    def _ended(self, process: SimProcess, status: ExitStatus) -> None:
+        self.processes.pop(process.pid, None)
+        ending = {"code": status.code} if status.code is not None else {"signal": status.signal}
+        self._observer("exit", process.name, {"pid": process.pid, **ending})
+
+    def _fault(self, process: SimProcess, note: do.Note) -> None:
+        self._observer("fault", process.name, {"rule": note.rule, "action": note.action})
+
+
+class _Client(asyncio.Protocol):
+    """One connection, from the machine's side."""
+
+    __slots__ = ("chardev", "number", "process", "transport")
+
+    def __init__(self, process: SimProcess, chardev: str) -> None:
+        self.process = process
+        self.chardev = chardev
+        self.number = 0
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.process.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.process.received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.process.disconnected(self)
+
+
+class SimProcess:
+    """`virtsim.host.abc.Process` of a `SimLauncher`: one machine, and what the kernel would keep for it."""
+
+    __slots__ = (
+        "_bound", "_busy", "_clients", "_inherited", "_launcher", "_listeners", "_log", "_loop", "_machine", "_net",
+        "_next_conn", "_queue", "_status", "_timers", "_waiters",
+    )  # fmt: skip
+
+    def __init__(
+        self, launcher: SimLauncher, machine: FakeQemu, net: Net, inherited: dict[int, ServerSocket], log: str
+    ) -> None:
+        self._launcher = launcher
+        self._machine = machine
+        self._net = net
+        self._inherited = inherited
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._bound: dict[str, ServerSocket] = {}
+        self._listeners: dict[str, ServerSocket] = {}
+        self._clients: dict[int, _Client] = {}
+        self._next_conn = 1
+        self._queue: deque[Action] = deque()
+        self._busy = False
+        self._timers: dict[asyncio.TimerHandle, None] = {}
+        self._status: ExitStatus | None = None
+        self._waiters: list[asyncio.Future[ExitStatus]] = []
+
+    def __repr__(self) -> str:
+        return f"<SimProcess {self.pid} {self.name} {self._status or 'running'}>"
+
+    @property
+    def pid(self) -> int:
+        """The process id; stays readable after the end."""
+        return self._machine.pid
+
+    @property
+    def name(self) -> str:
+        """The guest's name, as its command line says."""
+        line = getattr(self._machine, "line", None)
+        return (line.name if line is not None else None) or "host"
+
+    def alive(self) -> bool:
+        """False once the process has left the process table."""
+        return self._status is None
+
+    def signal(self, signum: int) -> None:
+        """Send a signal; 0 only asks. It arrives when the loop comes round to it.
+
+        Raises:
+            ProcessLookupError: the process is gone.
+        """
+        if self._status is not None:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        if signum not in (0, signal.SIGSTOP, signal.SIGCONT):
+            self._loop.call_soon(self._signalled, int(signum))
+
+    async def wait(self) -> ExitStatus:
+        """Return the exit status once the process has left the process table; any number of waiters."""
+        if self._status is not None:
+            return self._status
+        waiter: asyncio.Future[ExitStatus] = self._loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    # -- what happens to the machine -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Take the first steps."""
+        self._plan(self._machine.start(Context.now_ns()))
+
+    def connected(self, client: _Client) -> None:
+        """A client was accepted."""
+        if self._machine.dead or self._status is not None:
+            if client.transport is not None:
+                client.transport.close()
+            return
+        client.number, self._next_conn = self._next_conn, self._next_conn + 1
+        self._clients[client.number] = client
+        self._plan(self._machine.connected(Context.now_ns(), client.chardev, client.number))
+
+    def received(self, client: _Client, data: bytes) -> None:
+        """Bytes came from a client."""
+        if client.number in self._clients:
+            self._plan(self._machine.received(Context.now_ns(), client.number, data))
+
+    def disconnected(self, client: _Client) -> None:
+        """A client has gone."""
+        if self._clients.pop(client.number, None) is not None:
+            self._plan(self._machine.disconnected(Context.now_ns(), client.number))
+
+    def _signalled(self, signum: int) -> None:
+        if self._status is not None:
+            return
+        now = Context.now_ns()
+        if signum != signal.SIGKILL:
+            self._plan(self._machine.signalled(now, signum, _SENDER))
+            return
+        until = self._machine.uninterruptible_until(now)
+        if until is not None:
+            self._later(until - now, self._killed)
+        else:
+            self._killed()
+
+    def _killed(self) -> None:
+        """SIGKILL: the sockets close at once, the process leaves the table when it has lingered."""
+        if self._status is not None:
+            return
+        wait = 0 if self._machine.dead else self._machine.linger_ns
+        self._machine.gone()
+        self._drop_timers()
+        self._close_all()
+        if wait:
+            self._later(wait, self._finish, ExitStatus(signal=signal.SIGKILL))
+        else:
+            self._finish(ExitStatus(signal=signal.SIGKILL))
+
+    # -- steps -----------------------------------------------------------------------------------------------
+
+    def _plan(self, steps: list[Step]) -> None:
+        """Take steps: those without delay now and in order, the others when their time comes."""
+        queue = self._queue
+        for delay, action in steps:
+            if delay == 0:
+                queue.append(action)
+            else:
+                self._later(delay, self._due, action)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while queue and self._status is None:
+                self._act(queue.popleft())
+        finally:
+            self._busy = False
+
+    def _later(self, delay_ns: int, callback: Callable[..., None], *args: Any) -> None:
+        def reached() -> None:
+            self._timers.pop(handle, None)
+            callback(*args)
+
+        handle = self._loop.call_later(delay_ns / 1e9, reached)
+        self._timers[handle] = None
+
+    def _due(self, action: Action) -> None:
+        self._plan([(0, action)])
+
+    def _act(self, action: Action) -> None:
+        if type(action) is do.Wake:
+            self._plan(self._machine.woken(Context.now_ns(), action.token))
+        else:
+            _ACTIONS[type(action)](self, action)
+
+    def _bind(self, action: do.Bind) -> None:
+        try:
+            self._bound[action.chardev] = self._net.bind(action.path, action.mode)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._plan(self._machine.bind_failed(Context.now_ns(), action.chardev, action.path, reason))
+
+    def _listen(self, action: do.Listen) -> None:
+        listener: ServerSocket | None
+        if action.fd is not None:
+            listener = self._inherited.get(action.fd)
+            if listener is None:
+                reason = os.strerror(errno.EBADF)
+                self._plan(self._machine.adopt_failed(Context.now_ns(), action.chardev, action.fd, reason))
+                return
+        else:
+            if action.chardev not in self._bound and action.path is not None:
+                self._launcher._unlink(self._net, action.path, is_socket=True)  # noqa: SLF001 - one mechanism
+                self._bind(do.Bind(action.chardev, action.path))
+            listener = self._bound.pop(action.chardev, None)
+            if listener is None:
+                return
+            listener.listen(action.backlog)
+        self._listeners[action.chardev] = listener
+
+    def _accept(self, action: do.Accept) -> None:
+        listener = self._listeners.get(action.chardev)
+        if listener is not None:
+            listener.accept_one(lambda: _Client(self, action.chardev))
+
+    def _close_listener(self, action: do.CloseListener) -> None:
+        for held in (self._listeners, self._bound):
+            listener = held.pop(action.chardev, None)
+            if listener is not None:
+                listener.close()
+
+    def _remove(self, action: do.Unlink) -> None:
+        is_socket = any(chardev.path == action.path for chardev in self._machine.line.chardevs.values())
+        self._launcher._unlink(self._net, action.path, is_socket=is_socket)  # noqa: SLF001 - one mechanism
+
+    def _send(self, action: do.Send) -> None:
+        client = self._clients.get(action.conn)
+        if client is not None and client.transport is not None:
+            client.transport.write(action.data)
+
+    def _close(self, action: do.Close) -> None:
+        client = self._clients.get(action.conn)
+        if client is not None and client.transport is not None:
+            client.transport.close()
+
+    def _say(self, action: do.Stderr | do.Stdout) -> None:
+        with suppress(OSError):
+            self._launcher._append(self._log, action.text.encode())  # noqa: SLF001 - one mechanism
+
+    def _pidfile(self, action: do.WritePidfile) -> None:
+        try:
+            self._launcher._write(action.path, f"{self.pid}\n".encode())  # noqa: SLF001 - one mechanism
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._plan(self._machine.pidfile_failed(Context.now_ns(), action.path, reason))
+
+    def _daemonize(self, action: do.Daemonize) -> None:
+        """A machine in the loop has no parent that waits: it is in the background already."""
+
+    def _exit(self, action: do.Exit) -> None:
+        self._finish(ExitStatus(code=action.code))
+
+    def _kill(self, action: do.Kill) -> None:
+        self._finish(ExitStatus(signal=action.signum))
+
+    def _note(self, action: do.Note) -> None:
+        self._launcher._fault(self, action)  # noqa: SLF001 - one mechanism
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def _drop_timers(self) -> None:
+        for handle in self._timers:
+            handle.cancel()
+        self._timers.clear()
+        self._queue.clear()
+
+    def _close_all(self) -> None:
+        for held in (self._listeners, self._bound):
+            for listener in held.values():
+                listener.close()
+            held.clear()
+        for listener in self._inherited.values():
+            listener.close()
+        self._inherited.clear()
+        for client in self._clients.values():
+            transport = client.transport
+            if transport is None:
+                continue
+            # What the kernel has taken is delivered; what was still in the process's memory is lost.
+            if transport.get_write_buffer_size():
+                transport.abort()
+            else:
+                transport.close()
+        self._clients.clear()
+
+    def _finish(self, status: ExitStatus) -> None:
+        """Leave the process table."""
+        if self._status is not None:
+            return
+        self._machine.gone()
+        self._drop_timers()
+        self._close_all()
+        self._status = status
+        self._launcher._ended(self, status)  # noqa: SLF001 - one mechanism
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(status)
+        self._waiters.clear()
+
+
+_ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
+    do.Accept: SimProcess._accept,  # noqa: SLF001 - the table of this class
+    do.Bind: SimProcess._bind,  # noqa: SLF001
+    do.Close: SimProcess._close,  # noqa: SLF001
+    do.CloseListener: SimProcess._close_listener,  # noqa: SLF001
+    do.Daemonize: SimProcess._daemonize,  # noqa: SLF001
+    do.Exit: SimProcess._exit,  # noqa: SLF001
+    do.Kill: SimProcess._kill,  # noqa: SLF001
+    do.Listen: SimProcess._listen,  # noqa: SLF001
+    do.Note: SimProcess._note,  # noqa: SLF001
+    do.Send: SimProcess._send,  # noqa: SLF001
+    do.Stderr: SimProcess._say,  # noqa: SLF001
+    do.Stdout: SimProcess._say,  # noqa: SLF001
+    do.Unlink: SimProcess._remove,  # noqa: SLF001
+    do.WritePidfile: SimProcess._pidfile,  # noqa: SLF001
+}

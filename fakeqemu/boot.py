@@ -1,0 +1,12 @@
+"""Where ``fakeqemu-system-...`` begins: found by its path, since ``python -I -S`` looks for no packages.
+
+Knows where the package lies: around this very file.
+"""
+
+import sys
+
+sys.path.insert(0, __file__.rpartition("/")[0].rpartition("/")[0])
+
+from fakeqemu.process import main  # noqa: E402 - the line above is what makes it importable
+
+main(sys.argv[1:])

@@ -1,0 +1,107 @@
+"""What is said about the program and the machine as a whole; most of it as recorded."""
+
+from __future__ import annotations
+
+from fakeqemu.model import model_of
+from fakeqemu.registry import CommandError, command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fakeqemu.machine import FakeQemu
+    from fakeqemu.qjson import Raw
+    from fakeqemu.session import Session
+
+__all__ = ["RECORDED", "query_kvm", "query_name", "query_target", "query_uuid"]
+
+#: Commands without arguments whose reply is what the real QEMU said, whatever the machine.
+RECORDED = (
+    "query-version", "query-commands", "query-qmp-schema", "query-machines", "query-tpm-models", "query-tpm-types",
+    "query-chardev-backends", "query-jobs", "query-block-jobs", "query-migrate", "query-dump", "query-fdsets",
+    "query-replay", "query-tpm", "query-pr-managers",
+)  # fmt: skip
+
+
+def _register(name: str) -> None:
+    @command(name)
+    def recorded(machine: FakeQemu, session: Session) -> Raw:
+        del session
+        found = machine.profile.recorded(name)
+        if found is None:
+            raise CommandError("CommandNotFound", f"The command {name} has not been found")
+        return found
+
+
+for _name in RECORDED:
+    _register(_name)
+
+
+@command("query-cpu-definitions")
+def query_cpu_definitions(machine: FakeQemu, session: Session) -> Raw | None:
+    """The CPU models, as recorded."""
+    del session
+    return machine.profile.recorded("query-cpu-definitions")
+
+
+@command("qom-list-types", takes=True)
+def qom_list_types(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Raw | list[Any] | None:
+    """The QOM types; ``implements`` and ``abstract`` filter what was recorded."""
+    del session
+    everything = machine.profile.recorded("qom-list-types")
+    if not arguments:
+        return everything
+    recorded = machine.profile.recorded("qom-list-types", arguments)
+    if recorded is not None:
+        return recorded
+    types = machine.profile.value("qom-list-types", {"abstract": True}) or []
+    wanted, abstract = arguments.get("implements"), arguments.get("abstract", False)
+    parents = {entry["name"]: entry.get("parent") for entry in types}
+    return [
+        entry
+        for entry in types
+        if (abstract or not entry.get("abstract")) and (wanted is None or _is(entry["name"], wanted, parents))
+    ]
+
+
+def _is(name: str | None, wanted: str, parents: dict[str, str | None]) -> bool:
+    while name is not None:
+        if name == wanted:
+            return True
+        name = parents.get(name)
+    return False
+
+
+@command("query-target")
+def query_target(machine: FakeQemu, session: Session) -> dict[str, Any]:
+    """The architecture."""
+    del session
+    return {"arch": model_of(machine).target}
+
+
+@command("query-kvm")
+def query_kvm(machine: FakeQemu, session: Session) -> dict[str, Any]:
+    """Whether KVM is in use: as the command line asked for it."""
+    del session
+    return {"enabled": machine.line.accel == "kvm", "present": True}
+
+
+@command("query-name")
+def query_name(machine: FakeQemu, session: Session) -> dict[str, Any]:
+    """The guest's name, if it has one."""
+    del session
+    return {} if machine.line.name is None else {"name": machine.line.name}
+
+
+@command("query-uuid")
+def query_uuid(machine: FakeQemu, session: Session) -> dict[str, Any]:
+    """The machine's UUID; zeros when none was given."""
+    del session
+    return {"UUID": machine.line.uuid or "00000000-0000-0000-0000-000000000000"}
+
+
+@command("query-current-machine")
+def query_current_machine(machine: FakeQemu, session: Session) -> dict[str, Any]:
+    """Whether the machine can be woken up."""
+    del session
+    return {"wakeup-suspend-support": machine.line.machine.startswith("pc")}

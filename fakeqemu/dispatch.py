@@ -1,0 +1,189 @@
+"""The one order in which everything happens to a command.
+
+    parse -> known? -> arguments? -> state? -> fault rule -> delay -> run -> reply -> events
+
+Knows qapi/qmp-dispatch.c of QEMU 7.2. Must not know what a command does: that stands in `fakeqemu.commands`.
+Events of a command are sent before its reply, as QEMU's are: they are raised while it runs.
+"""
+
+from __future__ import annotations
+
+from fakeqemu.actions import Send
+from fakeqemu.qjson import Raw, encode, in_order
+from fakeqemu.registry import COMMANDS, CommandError, load
+from fakeqemu.session import error_text, reply_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fakeqemu.machine import FakeQemu
+    from fakeqemu.registry import Command
+    from fakeqemu.script import OnRule
+    from fakeqemu.session import Session
+
+__all__ = ["dispatch"]
+
+NEGOTIATE = "qmp_capabilities"
+
+
+class Request:
+    """One command on its way through the order."""
+
+    __slots__ = ("arguments", "command", "has_id", "ident", "name")
+
+    def __init__(self, message: dict[str, Any]) -> None:
+        self.has_id = "id" in message
+        self.ident = message.get("id")
+        self.name = ""
+        self.arguments: dict[str, Any] = {}
+        self.command: Command | None = None
+
+
+def dispatch(machine: FakeQemu, session: Session, message: Any, error: str | None) -> None:
+    """Take one message of a client through to its reply."""
+    if error is None and not isinstance(message, dict):
+        error = "QMP input must be a JSON object"
+    if error is not None:
+        machine.send(session.conn, error_text("GenericError", error, None, has_id=False))
+        return
+    request = Request(message)
+    try:
+        _understand(machine, session, request, message)
+    except CommandError as failure:
+        _refuse(machine, session, request, failure)
+        return
+    rule = machine.pick("command", request.name) if machine.rules is not None else None
+    if rule is None:
+        _run(machine, session, request, None)
+    elif rule.do.get("delay"):
+        session.busy = True
+        machine.later(rule.do["delay"], lambda: _resume(machine, session, request, rule))
+    else:
+        _run(machine, session, request, rule)
+
+
+def _understand(machine: FakeQemu, session: Session, request: Request, message: dict[str, Any]) -> None:
+    """parse, known?, arguments?, state?"""
+    oob = _members(session, message)
+    name = request.name = message["exec-oob" if oob else "execute"]
+    request.arguments = message.get("arguments") or {}
+    if not session.negotiated and name != NEGOTIATE:
+        raise CommandError("CommandNotFound", f"Expecting capabilities negotiation with '{NEGOTIATE}'")
+    if session.negotiated and name == NEGOTIATE:
+        raise CommandError(
+            "CommandNotFound", "Capabilities negotiation is already complete, command ignored"
+        )
+    command = request.command = COMMANDS.get(name) or load(name)
+    if command is None and name not in machine.profile.commands:
+        raise CommandError("CommandNotFound", f"The command {name} has not been found")
+    if oob and name not in machine.profile.oob_commands:
+        raise CommandError("GenericError", f"The command {name} does not support OOB")
+    if command is None or command.takes:
+        from fakeqemu.schema import check
+
+        check(machine.profile, name, request.arguments)
+    elif request.arguments:
+        key = in_order(tuple(request.arguments))[0]
+        raise CommandError("GenericError", f"Parameter '{key}' is unexpected")
+
+
+def _members(session: Session, message: dict[str, Any]) -> bool:
+    """Check the members of the message itself, in QEMU's order of looking; True when it is out of band."""
+    found: str | None = None
+    for key in in_order(tuple(message)):
+        value = message[key]
+        if key == "execute" or (key == "exec-oob" and session.oob):
+            if not isinstance(value, str):
+                raise CommandError("GenericError", f"QMP input member '{key}' must be a string")
+            if found is not None:
+                raise CommandError("GenericError", f"QMP input member '{key}' clashes with '{found}'")
+            found = key
+        elif key == "arguments":
+            if not isinstance(value, dict):
+                raise CommandError("GenericError", "QMP input member 'arguments' must be an object")
+        elif key != "id":
+            raise CommandError("GenericError", f"QMP input member '{key}' is unexpected")
+    if found is None:
+        raise CommandError("GenericError", "QMP input lacks member 'execute'")
+    return found == "exec-oob"
+
+
+def _resume(machine: FakeQemu, session: Session, request: Request, rule: OnRule) -> None:
+    session.busy = False
+    _run(machine, session, request, rule)
+    session.pump(machine)
+
+
+def _run(machine: FakeQemu, session: Session, request: Request, rule: OnRule | None) -> None:
+    """fault rule, run, reply, events."""
+    if rule is None:
+        _answer(machine, session, request)
+        return
+    from fakeqemu.effects import act_now, ends
+
+    others = {word: rule.do[word] for word in ("emit", "guest", "close", "exit", "kill") if word in rule.do}
+    if not rule.after:
+        act_now(machine, others, session.conn)
+        if ends(others) or "close" in others:
+            return
+    _distort(machine, session, request, rule.do)
+    if rule.after and not machine.dead:
+        act_now(machine, others, session.conn)
+
+
+def _distort(machine: FakeQemu, session: Session, request: Request, do: dict[str, Any]) -> None:
+    """The reply as the rule wants it."""
+    conn = session.conn
+    if "error" in do:
+        _refuse(machine, session, request, CommandError(do["error"]["class"], do["error"]["desc"]))
+        return
+    if not {"drop", "garbage", "oversize", "reply"} & do.keys():
+        _answer(machine, session, request)
+        return
+    try:
+        _execute(machine, session, request)
+    except CommandError as failure:
+        if "drop" not in do:
+            _refuse(machine, session, request, failure)
+        return
+    if "garbage" in do:
+        machine.do(0, Send(conn, f"{do['garbage']}\r\n".encode()))
+    elif "reply" in do:
+        machine.send(conn, reply_text(encode(do["reply"]), request.ident, has_id=request.has_id))
+    elif "oversize" in do:
+        bare = reply_text('""', request.ident, has_id=request.has_id)
+        padding = "x" * max(0, do["oversize"] - len(bare) - 2)
+        machine.send(conn, reply_text(f'"{padding}"', request.ident, has_id=request.has_id))
+
+
+def _answer(machine: FakeQemu, session: Session, request: Request) -> None:
+    try:
+        value = _execute(machine, session, request)
+    except CommandError as failure:
+        _refuse(machine, session, request, failure)
+        return
+    text = value.text if type(value) is Raw else "{}" if value is None else encode(value)
+    machine.send(session.conn, reply_text(text, request.ident, has_id=request.has_id))
+
+
+def _execute(machine: FakeQemu, session: Session, request: Request) -> Any:
+    command = request.command
+    if command is None:
+        recorded = machine.profile.recorded(request.name, request.arguments)
+        if recorded is None:
+            refusal = machine.profile.refusal(request.name, request.arguments)
+            if refusal is not None:
+                raise CommandError(refusal["class"], refusal["desc"])
+            # What is not modelled says so.
+            raise CommandError("CommandNotFound", f"The command {request.name} has not been found")
+        return recorded
+    if command.takes:
+        return command.run(machine, session, request.arguments)
+    return command.run(machine, session)
+
+
+def _refuse(machine: FakeQemu, session: Session, request: Request, failure: CommandError) -> None:
+    text = error_text(failure.kind, failure.desc, request.ident, has_id=request.has_id)
+    machine.send(session.conn, text)
+

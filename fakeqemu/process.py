@@ -1,0 +1,477 @@
+"""The process driver: carries the machine's actions out with real sockets, signals and clocks.
+
+Knows the kernel. Must not know QMP. Everything that is imported before the monitor socket listens is counted in
+milliseconds, so this module uses the built-in modules below the standard library (``_socket``, ``posix``,
+``_signal``) and its own loop of epoll and a heap of timers.
+
+Whatever goes wrong inside, the user sees one line on standard error and exit status 1, never a traceback.
+"""
+
+from __future__ import annotations
+
+import _signal
+import posix
+import sys
+import time
+from _heapq import heappop, heappush
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM
+from _socket import socket as Socket  # noqa: N812 - a class, whatever its case
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, epoll
+
+from fakeqemu import actions as do
+from fakeqemu.machine import FakeQemu, Host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from fakeqemu.actions import Action
+    from fakeqemu.machine import Step
+    from fakeqemu.script import Script
+
+__all__ = ["Process", "RealHost", "main"]
+
+#: Signals that the machine is told of; the others do what signals do.
+ROUTED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGALRM)
+_READ_SIZE = 1 << 16
+#: What is read or sent in one turn of the loop, so that no client starves the others.
+_TURNS = 16
+
+
+class RealHost(Host):
+    """Looks at the files of this host."""
+
+    __slots__ = ()
+
+    def file_error(self, path: str) -> str | None:
+        """Why a disk image cannot be opened, in the system's words."""
+        try:
+            posix.close(posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC))
+        except OSError as error:
+            return error.strerror
+        return None
+
+    def virtual_size(self, path: str) -> int | None:
+        """Size of the disk in an image: from a qcow2 header, or the size of a raw file."""
+        try:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            head = posix.read(fd, 32)
+            if head[:4] == b"QFI\xfb":
+                return int.from_bytes(head[24:32], "big")
+            return posix.fstat(fd).st_size // 512 * 512
+        except OSError:
+            return None
+        finally:
+            posix.close(fd)
+
+
+class _Connection:
+    """One client: what is still to be sent, and whether to close it then."""
+
+    __slots__ = ("chardev", "closing", "number", "pending", "sock")
+
+    def __init__(self, number: int, chardev: str, sock: Socket) -> None:
+        self.number, self.chardev, self.sock = number, chardev, sock
+        self.pending = bytearray()
+        self.closing = False
+
+
+class Process:
+    """Runs one machine until it ends, and then ends the process.
+
+    Args:
+        argv: the whole command line.
+        script: how it misbehaves.
+        seed: for rules with a probability.
+    """
+
+    def __init__(self, argv: Sequence[str], script: Script | None, seed: str) -> None:
+        self._start_ns = time.monotonic_ns()
+        self._machine = FakeQemu(
+            argv, script=script, seed=seed, wall_ns=time.time_ns(), pid=posix.getpid(), host=RealHost()
+        )
+        self._timers: list[tuple[int, int, Action]] = []
+        self._sequence = 0
+        self._epoll = epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._listeners: dict[str, Socket] = {}
+        self._bound: dict[str, Socket] = {}
+        self._conns: dict[int, _Connection] = {}
+        self._next_conn = 1
+        self._parent: int | None = None
+        self._signals: tuple[int, int] | None = None
+        self._script = script
+
+    def run(self) -> None:
+        """Run; never returns."""
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, self._routed())
+        if "-daemonize" in self._machine.argv or "--daemonize" in self._machine.argv:
+            self._fork()
+        self._plan(self._machine.start(0))
+        self._due()
+        self._watch_signals()
+        while True:
+            self._turn()
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return time.monotonic_ns() - self._start_ns
+
+    def _plan(self, steps: list[Step]) -> None:
+        if not steps:
+            return
+        now = self._now()
+        for delay, action in steps:
+            self._sequence += 1
+            heappush(self._timers, (now + delay, self._sequence, action))
+
+    def _due(self) -> None:
+        """Carry out what is due, in order of time and then of sequence."""
+        while self._timers and self._timers[0][0] <= self._now():
+            action = heappop(self._timers)[2]
+            if type(action) is do.Wake:
+                self._plan(self._machine.woken(self._now(), action.token))
+            else:
+                _ACTIONS[type(action)](self, action)
+
+    def _turn(self) -> None:
+        wait = -1.0
+        if self._timers:
+            wait = max(0, self._timers[0][0] - self._now()) / 1e9
+        for fd, events in self._epoll.poll(wait):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                handler(events)
+                self._due()
+        self._due()
+
+    # -- actions ------------------------------------------------------------------------------------------------
+
+    def _bind(self, action: do.Bind) -> None:
+        sock = Socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
+        try:
+            sock.bind(action.path)
+        except OSError as error:
+            sock.close()
+            if error.errno == 98 and self._removable(action.path):
+                posix.unlink(action.path)
+                self._bind(action)
+                return
+            self._plan(self._machine.bind_failed(self._now(), action.chardev, action.path, _reason(error)))
+            return
+        if action.mode is not None:
+            posix.chmod(action.path, action.mode)
+        self._bound[action.chardev] = sock
+
+    @staticmethod
+    def _removable(path: str) -> bool:
+        """Whether it is a socket file that lies in the way; QEMU unlinks it."""
+        try:
+            return posix.stat(path).st_mode & 0o170000 == 0o140000
+        except OSError:
+            return False
+
+    def _listen(self, action: do.Listen) -> None:
+        if action.fd is not None:
+            sock = self._adopt(action.chardev, action.fd)
+        else:
+            sock = self._bound.get(action.chardev)
+            if sock is None and action.path is not None:
+                try:
+                    posix.unlink(action.path)
+                except OSError:
+                    pass  # nothing lay there; what cannot be removed makes bind() fail with its own words
+                self._bind(do.Bind(action.chardev, action.path))
+                sock = self._bound.get(action.chardev)
+        if sock is None:
+            return
+        try:
+            sock.listen(action.backlog)
+        except OSError:
+            pass  # an inherited descriptor that is connected already, not a listener
+        self._bound.pop(action.chardev, None)
+        self._listeners[action.chardev] = sock
+
+    def _adopt(self, chardev: str, fd: int) -> Socket | None:
+        try:
+            sock = Socket(fileno=fd)
+            posix.set_inheritable(fd, False)  # noqa: FBT003 - the system call's own signature
+        except OSError as error:
+            self._plan(self._machine.adopt_failed(self._now(), chardev, fd, _reason(error)))
+            return None
+        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        return sock
+
+    def _accept(self, action: do.Accept) -> None:
+        sock = self._listeners.get(action.chardev)
+        if sock is None:
+            return
+        fd = sock.fileno()
+        if fd not in self._handlers:
+            self._watch(fd, EPOLLIN, lambda _events: self._accepted(action.chardev, sock))
+
+    def _accepted(self, chardev: str, sock: Socket) -> None:
+        try:
+            fd, _ = sock._accept()
+        except OSError:
+            return  # the client has gone again, or descriptors ran out: the listener stays armed
+        self._forget(sock.fileno())
+        client = Socket(AF_UNIX, SOCK_STREAM, 0, fd)
+        client.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        number, self._next_conn = self._next_conn, self._next_conn + 1
+        self._conns[number] = conn = _Connection(number, chardev, client)
+        self._watch(fd, EPOLLIN, lambda events: self._ready(conn, events))
+        self._plan(self._machine.connected(self._now(), chardev, number))
+
+    def _close_listener(self, action: do.CloseListener) -> None:
+        for held in (self._listeners, self._bound):
+            sock = held.pop(action.chardev, None)
+            if sock is not None:
+                self._forget(sock.fileno())
+                sock.close()
+
+    def _unlink(self, action: do.Unlink) -> None:
+        try:
+            posix.unlink(action.path)
+        except OSError:
+            pass  # gone already
+
+    def _send(self, action: do.Send) -> None:
+        conn = self._conns.get(action.conn)
+        if conn is not None and not conn.closing:
+            conn.pending += action.data
+            self._flush(conn)
+
+    def _close(self, action: do.Close) -> None:
+        conn = self._conns.get(action.conn)
+        if conn is not None:
+            conn.closing = True
+            if not conn.pending:
+                self._lost(conn)
+
+    def _stderr(self, action: do.Stderr) -> None:
+        _write(2, action.text)
+
+    def _stdout(self, action: do.Stdout) -> None:
+        _write(1, action.text)
+
+    def _pidfile(self, action: do.WritePidfile) -> None:
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+        try:
+            fd = posix.open(action.path, flags, 0o600)
+        except OSError as error:
+            self._plan(self._machine.pidfile_failed(self._now(), action.path, _reason(error)))
+            return
+        posix.write(fd, b"%d\n" % posix.getpid())
+        posix.close(fd)
+
+    def _exit(self, action: do.Exit) -> None:
+        if self._parent is not None and action.code == 0:
+            posix.write(self._parent, b"\0")
+        posix._exit(action.code)
+
+    def _kill(self, action: do.Kill) -> None:
+        signum = action.signum
+        from resource import RLIMIT_CORE, setrlimit
+
+        setrlimit(RLIMIT_CORE, (0, 0))
+        try:
+            _signal.signal(signum, _signal.SIG_DFL)
+        except OSError:
+            pass  # SIGKILL cannot be set, and need not be
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (signum,))
+        posix.kill(posix.getpid(), signum)
+        _signal.pause()
+
+    def _note(self, action: do.Note) -> None:
+        """Nobody watches a process from inside."""
+
+    # -- connections --------------------------------------------------------------------------------------------
+
+    def _watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        self._handlers[fd] = handler
+        self._epoll.register(fd, events)
+
+    def _forget(self, fd: int) -> None:
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def _ready(self, conn: _Connection, events: int) -> None:
+        if events & EPOLLOUT:
+            self._flush(conn)
+        if events & (EPOLLIN | EPOLLHUP | EPOLLERR) and conn.number in self._conns:
+            try:
+                data = conn.sock.recv(_READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if data:
+                self._plan(self._machine.received(self._now(), conn.number, data))
+            else:
+                self._lost(conn)
+
+    def _flush(self, conn: _Connection) -> None:
+        for _ in range(_TURNS):
+            if not conn.pending:
+                break
+            try:
+                sent = conn.sock.send(memoryview(conn.pending)[: 1 << 20])
+            except BlockingIOError:
+                break
+            except OSError:
+                conn.pending.clear()  # the client has gone; reading will say so
+                break
+            del conn.pending[:sent]
+        if conn.closing and not conn.pending:
+            self._lost(conn)
+        else:
+            self._epoll.modify(conn.sock.fileno(), EPOLLIN | (EPOLLOUT if conn.pending else 0))
+
+    def _lost(self, conn: _Connection) -> None:
+        if self._conns.pop(conn.number, None) is None:
+            return
+        self._forget(conn.sock.fileno())
+        conn.sock.close()
+        self._plan(self._machine.disconnected(self._now(), conn.number))
+
+    # -- signals ------------------------------------------------------------------------------------------------
+
+    def _routed(self) -> tuple[int, ...]:
+        extra: set[int] = set()
+        if self._script is not None:
+            extra.update(self._script.start.get("ignore", ()))
+            extra.update(int(rule.match) for rule in self._script.steps.get("signal", ()) if rule.match)
+        return tuple(sorted({int(signum) for signum in ROUTED} | extra - {int(_signal.SIGKILL)}))
+
+    def _watch_signals(self) -> None:
+        """Signals are waited for in a thread, for only so is their sender known; a pipe wakes the loop."""
+        from _thread import stack_size, start_new_thread
+
+        routed = self._routed()
+        read, write = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+
+        def wait() -> None:
+            while True:
+                info = _signal.sigwaitinfo(routed)
+                posix.write(write, b"%d %d\n" % (info.si_signo, info.si_pid))
+
+        stack_size(1 << 16)
+        start_new_thread(wait, ())
+        self._watch(read, EPOLLIN, lambda _events: self._signalled(read))
+
+    def _signalled(self, pipe: int) -> None:
+        for line in posix.read(pipe, 4096).splitlines():
+            signum, pid = map(int, line.split())
+            sender = (pid, _command(pid)) if pid else None
+            self._plan(self._machine.signalled(self._now(), signum, sender))
+            self._due()
+
+    # -- daemon -------------------------------------------------------------------------------------------------
+
+    def _fork(self) -> None:
+        """os_daemonize(): the first process waits until the last one is set up."""
+        read, write = posix.pipe2(posix.O_CLOEXEC)
+        if posix.fork():
+            posix.close(write)
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, self._routed())
+            posix._exit(0 if posix.read(read, 1) == b"\0" else 1)
+        posix.close(read)
+        posix.setsid()
+        if posix.fork():
+            posix._exit(0)
+        posix.umask(0o027)
+        self._parent = write
+        self._epoll.close()
+        self._epoll = epoll()
+        self._machine.pid = posix.getpid()
+
+    def _daemonize(self, _action: do.Daemonize) -> None:
+        if self._parent is None:
+            return
+        posix.chdir("/")
+        null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+        for fd in (0, 1, 2):
+            posix.dup2(null, fd)
+        posix.write(self._parent, b"\0")
+        posix.close(self._parent)
+        self._parent = None
+
+
+_ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
+    do.Accept: Process._accept,
+    do.Bind: Process._bind,
+    do.Close: Process._close,
+    do.CloseListener: Process._close_listener,
+    do.Daemonize: Process._daemonize,
+    do.Exit: Process._exit,
+    do.Kill: Process._kill,
+    do.Listen: Process._listen,
+    do.Note: Process._note,
+    do.Send: Process._send,
+    do.Stderr: Process._stderr,
+    do.Stdout: Process._stdout,
+    do.Unlink: Process._unlink,
+    do.WritePidfile: Process._pidfile,
+}
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _write(fd: int, text: str) -> None:
+    try:
+        posix.write(fd, text.encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass  # nobody listens to our words
+
+
+def _command(pid: int) -> str:
+    """The name a process was started under."""
+    try:
+        fd = posix.open(f"/proc/{pid}/cmdline", posix.O_RDONLY)
+    except OSError:
+        return "<unknown process>"
+    try:
+        return posix.read(fd, 4096).split(b"\0")[0].decode("utf-8", "replace")
+    finally:
+        posix.close(fd)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Be a QEMU with this command line; never returns."""
+    try:
+        path = posix.environ.get(b"FAKEQEMU_SCRIPT")
+        script = None
+        if path:
+            from fakeqemu.script import Script, ScriptError
+
+            try:
+                script = Script.load(path.decode("utf-8", "surrogateescape"))
+            except ScriptError as error:
+                _write(2, f"fakeqemu: {error}\n")
+                posix._exit(1)
+        seed = posix.environ.get(b"FAKEQEMU_SEED", b"0").decode("utf-8", "replace")
+        Process(argv, script, seed).run()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, a manager must see a line and not a traceback
+        kind = type(error)
+        if kind is KeyboardInterrupt:
+            posix._exit(130)
+        place = ""
+        trace = error.__traceback__
+        while trace is not None:
+            place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+            trace = trace.tb_next
+        text = " ".join(str(error).split())
+        _write(2, f"fakeqemu: internal error: {kind.__name__}: {text}{place}\n")
+        posix._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,65 @@
+"""The register of modelled commands.
+
+Knows which module holds which family. Must not know what any command does.
+
+A new family is a module in `fakeqemu.commands` whose functions carry ``@command``; add its name to `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["COMMANDS", "FAMILIES", "Command", "CommandError", "command", "load"]
+
+#: The modules of `fakeqemu.commands`.
+FAMILIES = ("control", "run", "about", "block", "char", "cpu", "display", "memory", "migration", "net", "qom")
+
+
+class CommandError(Exception):
+    """An error reply: QMP's class, and the text."""
+
+    def __init__(self, kind: str, desc: str) -> None:
+        super().__init__(desc)
+        self.kind, self.desc = kind, desc
+
+
+class Command:
+    """A modelled command: ``run(machine, session[, arguments])`` returns the value of its reply."""
+
+    __slots__ = ("name", "run", "takes")
+
+    def __init__(self, name: str, run: Callable[..., Any], *, takes: bool) -> None:
+        self.name, self.run, self.takes = name, run, takes
+
+
+COMMANDS: dict[str, Command] = {}
+_loaded: list[bool] = []
+
+
+def command(name: str, *, takes: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as the model of a QMP command.
+
+    Args:
+        name: the command.
+        takes: whether it has arguments; they are checked against the schema before it runs.
+    """
+
+    def register(run: Callable[..., Any]) -> Callable[..., Any]:
+        COMMANDS[name] = Command(name, run, takes=takes)
+        return run
+
+    return register
+
+
+def load(name: str) -> Command | None:
+    """The command of that name, after importing every family; None when it is not modelled."""
+    if not _loaded:
+        from importlib import import_module
+
+        for family in FAMILIES:
+            import_module(f"fakeqemu.commands.{family}")
+        _loaded.append(True)
+    return COMMANDS.get(name)

@@ -1,0 +1,120 @@
+"""Are these arguments right? As QEMU's generated visitors would say.
+
+Knows the types that a profile holds (made from ``query-qmp-schema``) and the texts of qobject-input-visitor.c
+of QEMU 7.2. Must not know commands.
+
+The members of a type are visited in the schema's order; what is left over is complained about afterwards.
+"""
+
+from __future__ import annotations
+
+from fakeqemu.qjson import in_order
+from fakeqemu.registry import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fakeqemu.profile import Profile
+
+__all__ = ["check"]
+
+_NAMES = {bool: "boolean", str: "string", int: "integer", float: "number", dict: "object", list: "array"}
+#: An alternate tries its members by JSON type.
+_KINDS = {bool: "boolean", str: "string", int: "integer", float: "number", dict: "object", list: "array"}
+
+
+def check(profile: Profile, command: str, arguments: dict[str, Any]) -> None:
+    """Check a command's arguments.
+
+    Raises:
+        CommandError: with QEMU's class and text for the first thing that is wrong.
+    """
+    table = profile.arguments
+    _object(table["types"], table["commands"][command], arguments, "", "")
+
+
+def _fail(text: str) -> CommandError:
+    return CommandError("GenericError", text)
+
+
+def _visit(types: dict[str, Any], kind: str, value: Any, path: str, leaf: str) -> None:
+    if kind.startswith("["):
+        if type(value) is not list:
+            raise _wrong(path, "array")
+        for index, element in enumerate(value):
+            _visit(types, kind[1:-1], element, f"{path}[{index}]", "null")
+        return
+    scalar = _SCALARS.get(kind)
+    if scalar is not None:
+        if type(value) not in scalar:
+            raise _wrong(path, kind)
+        if kind == "integer" and not -(1 << 63) <= value < 1 << 64:
+            raise _wrong(path, kind)
+        return
+    if kind == "any":
+        return
+    made = types[kind]
+    if "enum" in made:
+        if type(value) is not str:
+            raise _wrong(path, "string")
+        if value not in made["enum"]:
+            raise _fail(f"Parameter '{leaf}' does not accept value '{value}'")
+    elif "alternate" in made:
+        _alternate(types, made["alternate"], value, path, leaf)
+    else:
+        if type(value) is not dict:
+            raise _wrong(path, "object")
+        _object(types, kind, value, f"{path}.", leaf)
+
+
+_SCALARS: dict[str, tuple[type, ...]] = {
+    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "null": (type(None),),
+}  # fmt: skip
+
+
+def _wrong(path: str, kind: str) -> CommandError:
+    return _fail(f"Invalid parameter type for '{path}', expected: {kind}")
+
+
+def _alternate(types: dict[str, Any], members: list[str], value: Any, path: str, leaf: str) -> None:
+    for member in members:
+        scalar = _SCALARS.get(member)
+        made = types.get(member, {})
+        if scalar is not None:
+            fits = type(value) in scalar
+        elif member.startswith("["):
+            fits = type(value) is list
+        else:
+            fits = type(value) is (str if "enum" in made else dict)
+        if fits:
+            _visit(types, member, value, path, leaf)
+            return
+    raise _wrong(path, "alternate")
+
+
+def _object(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: str, leaf: str) -> None:
+    used: set[str] = set()
+    _members(types, kind, value, prefix, used)
+    if len(used) < len(value):
+        for key in in_order(tuple(value)):
+            if key not in used:
+                raise _fail(f"Parameter '{prefix}{key}' is unexpected")
+    del leaf
+
+
+def _members(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: str, used: set[str]) -> None:
+    made = types[kind]
+    for name, member, optional in made["members"]:
+        used.add(name)
+        if name in value:
+            _visit(types, member, value[name], prefix + name, name)
+        elif not optional:
+            raise _fail(f"Parameter '{prefix}{name}' is missing")
+    tag = made.get("tag")
+    if tag is not None and tag in value:
+        variant = made["variants"].get(value[tag])
+        if variant is not None:
+            _members(types, variant, value, prefix, used)
+    # Members that the schema does not know stay out of ``used`` and are complained about by the caller.
+    used &= value.keys()

@@ -1,0 +1,177 @@
+"""From exec to the first client: when the sockets show up, and what goes wrong on the way.
+
+Knows the order of a start and the ``at: start`` words. Must not know the protocol spoken afterwards. On the
+start-up path.
+
+The delays of memory, network interfaces, host devices and ``socket`` add up in this order. A socket that was
+handed in as a descriptor listens already; the same delay then postpones the first accept instead.
+"""
+
+from __future__ import annotations
+
+from fakeqemu.actions import Accept, Bind, CloseListener, Daemonize, Listen, Stderr, Unlink, WritePidfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from fakeqemu.machine import FakeQemu
+    from fakeqemu.parts import Chardev
+
+__all__ = ["closed", "plan", "start_delay_ns"]
+
+
+def plan(machine: FakeQemu) -> None:
+    """Plan the whole start: timed rules, monitor sockets, pidfile, the running guest."""
+    line = machine.line
+    if machine.script is not None:
+        for at_ns, name, do in machine.script.timed:
+            machine.later(at_ns, _timed(machine, name, do))
+    if line.pidfile is not None:
+        machine.do(0, WritePidfile(line.pidfile))
+    delay_ns = start_delay_ns(machine)
+    for chardev in line.chardevs.values():
+        if chardev.listens:
+            _plan_socket(machine, chardev, delay_ns)
+    machine.later(delay_ns, lambda: _ready(machine))
+
+
+def start_delay_ns(machine: FakeQemu) -> int:
+    """How long the machine is busy before its monitor socket shows up."""
+    script, line = machine.script, machine.line
+    if script is None:
+        return 0
+    start, total = script.start, 0
+    memory = start.get("memory")
+    if memory is not None:
+        if "zeroing" in memory:
+            total += line.ram * 1_000_000_000 // memory["zeroing"]
+        else:
+            total += -(-line.ram // memory["page"]) * memory["per_page"]
+        _say(machine, "memory")
+    for word, number in (("nics", line.nics), ("hostdevs", line.hostdevs)):
+        if word in start:
+            total += number * start[word]["each"]
+            _say(machine, word)
+    socket = start.get("socket")
+    if socket is not None:
+        total += socket.get("delay", 0)
+        _say(machine, "socket")
+    return int(total)
+
+
+def _say(machine: FakeQemu, word: str) -> None:
+    start = machine.script.start if machine.script is not None else {}
+    words = start.get(word)
+    detail = ", ".join(f"{key}: {value}" for key, value in words.items()) if isinstance(words, dict) else words
+    machine.note(start.get("rules", {}).get(word, "script"), f"start {word}: {detail}")
+
+
+def _timed(machine: FakeQemu, name: str, do: dict[str, Any]) -> Callable[[], None]:
+    def act() -> None:
+        from fakeqemu.effects import act_now
+
+        machine.note(name, "time: " + ", ".join(do))
+        act_now(machine, do)
+
+    return act
+
+
+def _plan_socket(machine: FakeQemu, chardev: Chardev, delay_ns: int) -> None:
+    socket: dict[str, Any] = machine.word("socket") or {}
+    if chardev.path is not None and socket.get("stale"):
+        # What a predecessor that was killed left behind: a file to which nobody listens.
+        machine.do(0, Bind(chardev.id, chardev.path))
+        machine.do(0, CloseListener(chardev.id))
+    if socket.get("never"):
+        return
+    wait_ns = delay_ns
+    if chardev.path is not None and ("listen_after" in socket or "mode" in socket or machine.rules is not None):
+        _step(machine, "bind", wait_ns, lambda: _bind(machine, chardev, socket))
+    else:
+        wait_ns += socket.get("listen_after", 0)
+        _step(machine, "listen", wait_ns, lambda: _listen(machine, chardev))
+
+
+def _bind(machine: FakeQemu, chardev: Chardev, socket: dict[str, Any]) -> None:
+    """Create the socket file, then listen: at once in an honest QEMU."""
+    path = chardev.path
+    if path is not None and ("listen_after" in socket or "mode" in socket):
+        machine.do(0, Unlink(path))
+        machine.do(0, Bind(chardev.id, path, socket.get("mode")))
+    _step(machine, "listen", socket.get("listen_after", 0), lambda: _listen(machine, chardev))
+
+
+def _step(machine: FakeQemu, name: str, wait_ns: int, act: Callable[[], None]) -> None:
+    """Take a named step after a wait, with the rules of the script about it; at once when nothing waits."""
+
+    def reached() -> None:
+        rule = machine.pick(name)
+        if rule is None:
+            act()
+        else:
+            from fakeqemu.effects import at_step
+
+            at_step(machine, rule, act)
+
+    if wait_ns == 0:
+        reached()
+    else:
+        machine.later(wait_ns, reached)
+
+
+def _listen(machine: FakeQemu, chardev: Chardev) -> None:
+    machine.do(0, Listen(chardev.id, path=chardev.path, fd=chardev.fd))
+    machine.listening(chardev)
+    accept: dict[str, Any] = machine.word("accept") or {}
+    if accept:
+        _say(machine, "accept")
+    if accept.get("never"):
+        return
+    if accept.get("refuse"):
+        _after(machine, accept.get("delay", 0), lambda: machine.do(0, CloseListener(chardev.id)))
+        return
+    _after(machine, accept.get("delay", 0), lambda: machine.do(0, Accept(chardev.id)))
+
+
+def _after(machine: FakeQemu, wait_ns: int, act: Callable[[], None]) -> None:
+    if wait_ns == 0:
+        act()
+    else:
+        machine.later(wait_ns, act)
+
+
+def closed(machine: FakeQemu, chardev: str) -> None:
+    """A client has gone: QEMU waits for the next one on the same listener."""
+    rule = machine.pick("eof")
+    if rule is None:
+        machine.do(0, Accept(chardev))
+    else:
+        from fakeqemu.effects import at_step
+
+        at_step(machine, rule, lambda: machine.do(0, Accept(chardev)))
+
+
+def _ready(machine: FakeQemu) -> None:
+    """The machine is set up: the daemon's parent may go, and the guest runs unless -S was given."""
+    line = machine.line
+    for chardev in line.chardevs.values():
+        if chardev.backend == "pty":
+            machine.do(
+                0, Stderr(f"char device redirected to {pty_name(machine, chardev.id)} (label {chardev.id})\n")
+            )
+    if line.daemonize:
+        machine.do(0, Daemonize())
+    if not line.freeze and line.incoming is None:
+        from fakeqemu.guest import resume
+
+        resume(machine)
+    elif line.incoming is not None:
+        machine.runstate = "inmigrate"
+
+
+def pty_name(machine: FakeQemu, ident: str) -> str:
+    """The terminal a pty character device is said to be on; no terminal is opened."""
+    names = [chardev.id for chardev in machine.line.chardevs.values() if chardev.backend == "pty"]
+    return f"/dev/pts/{names.index(ident)}"
