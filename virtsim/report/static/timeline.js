@@ -170,7 +170,7 @@
         for (const [at, kind, text] of rows) {
           const row = html("tr", {}, body);
           html("td", { class: "num" }, row, span(at));
-          html("td", {}, row, kind);
+          html("td", { class: "kind" }, row, kind);
           html("td", {}, row, text);
           row.addEventListener("click", () => this.center(at));
         }
