@@ -130,6 +130,14 @@ class GuardedLoop(_Base):
         self._outside(f"handling signal {sig}")
         super().add_signal_handler(sig, callback, *args)
 
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
+        """As asyncio's; the thread that waits for the others is counted too."""
+        self._external += 1
+        try:
+            await super().shutdown_default_executor(*args, **options)
+        finally:
+            self._external -= 1
+
     # -- Unix sockets
 
     async def create_unix_connection(

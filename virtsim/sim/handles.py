@@ -19,6 +19,14 @@ __all__ = ["QuickHandle", "QuickTimer", "SimTask"]
 T = TypeVar("T")
 
 
+class _NoLoop:
+    """What the representation of a handle asks in CPython 3.13."""
+
+    @staticmethod
+    def get_debug() -> bool:
+        return False
+
+
 class QuickHandle(asyncio.Handle):
     """asyncio's handle without the bookkeeping of debug mode: three fields instead of seven to fill in.
 
@@ -28,6 +36,7 @@ class QuickHandle(asyncio.Handle):
     __slots__ = ()
     _source_traceback = None
     _repr = None
+    _loop: Any = _NoLoop()
 
     def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
         self._callback: Callable[..., object] | None = callback
@@ -85,11 +94,13 @@ class QuickTimer(asyncio.TimerHandle):
 class SimTask(asyncio.Task[T]):
     """A task that hashes by its number of creation, so that sets of tasks have one order in all processes."""
 
-    def __init__(self, coro: Any, *, loop: VirtualLoop, number: int, **options: Any) -> None:
+    def __init__(
+        self, coro: Any, *, loop: VirtualLoop, number: int, name: object, context: Context | None
+    ) -> None:
         self.number = number  # before Task.__init__, which puts the task into a set
-        if options.get("name") is None:
-            options["name"] = f"task-{number}"  # asyncio's own numbers count all tasks of the process
-        super().__init__(coro, loop=loop, **options)
+        if name is None:
+            name = f"task-{number}"  # asyncio's own numbers count all tasks of the process
+        super().__init__(coro, loop=loop, name=str(name), context=context)
 
     def __hash__(self) -> int:
         return self.number

@@ -68,6 +68,7 @@ class VirtualLoop(GuardedLoop):
 
     net: Net
     _external: int
+    _closed = True  # until it has been made
 
     def __init__(
         self,
@@ -77,6 +78,8 @@ class VirtualLoop(GuardedLoop):
         livelock_limit: int = 100_000,
         allow_external: bool = False,
     ) -> None:
+        if net not in {"memory", "real"}:
+            raise ValueError(f"net must be 'memory' or 'real', not {net!r}")
         self._ns = 0
         super().__init__()
         self.allow_external = allow_external
@@ -94,7 +97,8 @@ class VirtualLoop(GuardedLoop):
         self._alarm = self._limit
         self._clock_resolution = 1e-9
         self._polled: Mapping[int, Any] = self._selector._fd_to_key
-        super().set_task_factory(self._new_task)
+        # The self-pipe alone is not worth a system call: only threads and signals write to it.
+        self._unpolled = 0 if allow_external else 1
         # A partial is called without a Python frame of its own; futures are made for every sleep and reply.
         self.create_future = functools.partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
         if net == "memory":
@@ -103,15 +107,13 @@ class VirtualLoop(GuardedLoop):
             self._memory = memory
             self.listen_unix = memory.listen_unix
             self.wait_for_path = memory.wait_for_path
-        elif net == "real":
-            self.net = RealNet()
         else:
-            raise ValueError(f"net must be 'memory' or 'real', not {net!r}")
+            self.net = RealNet()
 
     # -- the clock
 
     def time(self) -> float:
-        """The clock in seconds; exact to the nanosecond below some fifty days."""
+        """The clock in seconds; exact to the nanosecond below 48 days."""
         return self._ns / 1e9
 
     def time_ns(self) -> int:
@@ -205,8 +207,23 @@ class VirtualLoop(GuardedLoop):
             heapify(self._heap)
             self._timer_cancelled_count = 0
 
-    def _new_task(self, loop: Any, coro: Any, **options: Any) -> SimTask[Any]:
-        return SimTask(coro, loop=loop, number=self._task_numbers(), **options)
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: object = None,
+        context: Context | None = None,
+        eager_start: bool | None = None,
+    ) -> asyncio.Task[Any]:
+        """As asyncio's; the task hashes by its number, and ``task-NUMBER`` is its name when it gets none.
+
+        Raises:
+            SimForbidden: it should start eagerly.
+        """
+        self._check_closed()
+        if eager_start:
+            raise SimForbidden("an eager task would run in another order than the same code elsewhere")
+        return SimTask(coro, loop=self, number=self._task_numbers(), name=name, context=context)
 
     def set_task_factory(self, factory: Any) -> None:
         """Refused: eager or foreign tasks would change the order of everything.
@@ -227,7 +244,7 @@ class VirtualLoop(GuardedLoop):
         if arrivals:
             ready.extend(arrivals)
             arrivals.clear()
-        if len(self._polled) > 1:  # besides the self-pipe
+        if len(self._polled) > self._unpolled:
             events = self._selector.select(0)
             if events:
                 self._process_events(events)
@@ -385,7 +402,7 @@ def run(
     Raises:
         SimDeadlock, SimLivelock, EndOfTime: the run cannot go on; the text says where each task waits.
     """
-    was_enabled, was_frozen = gc.isenabled(), gc.get_freeze_count()
+    was_enabled = gc.isenabled()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -401,8 +418,7 @@ def run(
             _cancel_leftovers(loop)
         finally:
             loop.close()
-            if not was_frozen:
-                gc.unfreeze()
+            gc.unfreeze()
             if was_enabled:
                 gc.enable()
 

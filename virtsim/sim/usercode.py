@@ -11,8 +11,8 @@ sleeping, which is added here.
 What to know of it: the patches hold for the whole process while the block lasts; freezegun's clock has
 microseconds; naive datetimes are UTC, whatever the machine's time zone. asyncio's own timers are unharmed: a
 virtual loop does not ask `time` at all, and other loops keep the real monotonic clock (freezegun's
-``real_asyncio``). Entering costs
-30 to 130 ms the first time (all modules are searched), some 10 ms later; each jump of the clock 3 us.
+``real_asyncio``). Entering costs 30 to 130 ms the first time (all modules are searched), some 10 ms later;
+each jump of the clock 3 us.
 """
 
 from __future__ import annotations
