@@ -30,12 +30,14 @@ def build(live: Domain, *, paths: InstancePaths, monitor: MonitorSocket, accel: 
         live: what ``virtsim.qemu.live.make_live`` made.
         paths: where the instance's files lie.
         monitor: where QEMU serves QMP.
-        accel: "kvm" or "tcg".
+        accel: "kvm" or "tcg", for a domain of type kvm; one of type qemu asks for no more than TCG.
 
     Raises:
         ConfigUnsupported: the definition asks for something that is not built here; libvirt's words where it has any.
     """
     _refuse(live)
+    if live.type == "qemu":
+        accel = "tcg"
     it = Build(live, paths, controllers.bus_names(live.devices.controllers), boot.boot_indexes(live))
     argv = [
         live.devices.emulator or "",
@@ -60,6 +62,7 @@ def build(live: Domain, *, paths: InstancePaths, monitor: MonitorSocket, accel: 
         *boot.power(it),
         *boot.boot(it),
         *controllers.controllers(it),
+        *controllers.hubs(it),
         *disks.disks(it),
         *nets.interfaces(it),
         *chardevs.serials(it),
