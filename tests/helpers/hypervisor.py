@@ -68,7 +68,7 @@ class Qemu(asyncio.Protocol):
         self.waiters: list[asyncio.Future[ExitStatus]] = []
         self.commands: list[str] = []
         self.running = False
-        self.off = False
+        self.greeted = False
         self.server: Any = None
         self.path: str | None = None
 
@@ -85,7 +85,7 @@ class Qemu(asyncio.Protocol):
         )
         if after_s is None:
             return
-        if signum == signal.SIGTERM and self.transport is not None:
+        if signum == signal.SIGTERM and self.greeted:
             self.emit("SHUTDOWN", {"guest": False, "reason": "host-signal"})
         self.loop.call_later(after_s, self.die, None if signum == signal.SIGTERM else signum)
 
@@ -155,6 +155,7 @@ class Qemu(asyncio.Protocol):
             self.loop.call_later(self.plot.greet_after_s, self.greet)
 
     def greet(self) -> None:
+        self.greeted = self.transport is not None
         version = {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}
         self.send(Greeting(version=version, capabilities=("oob",)))
 
@@ -220,11 +221,12 @@ class Qemu(asyncio.Protocol):
 class Host:
     """A launcher of stand-ins, memory files, a journal and a connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, run_dir: str = RUN_DIR) -> None:
         self.loop = asyncio.get_running_loop()
+        self.run_dir = run_dir
         self.net = net_of(self.loop)
         self.files: Any = getattr(self.net, "files", None) or MemoryFiles()
-        self.files.make_dirs(RUN_DIR)
+        self.files.make_dirs(run_dir)
         self.journal = Journal(Context.now_ns)
         self.plot = Plot()
         self.qemus: list[Qemu] = []
@@ -233,7 +235,7 @@ class Host:
             files=self.files,
             wallclock=SystemClock(),
             chance=SeededChance("0"),
-            run_dir=RUN_DIR,
+            run_dir=run_dir,
             observer=self.journal.observe,
         )
 
@@ -274,8 +276,8 @@ class Host:
     def leftovers(self) -> list[str]:
         """Processes, sockets, files and tasks that ought not to be there once every domain is off."""
         found = [f"process {qemu.pid}" for qemu in self.qemus if qemu.alive()]
-        found += [f"socket {node}" for node in _walk(self.files, RUN_DIR) if node.endswith(".sock")]
-        found += [f"file {node}" for node in _walk(self.files, RUN_DIR) if "/domain-" in node]
+        found += [f"socket {node}" for node in _walk(self.files, self.run_dir) if node.endswith(".sock")]
+        found += [f"file {node}" for node in _walk(self.files, self.run_dir) if "/domain-" in node]
         mine = asyncio.current_task()
         found += [f"task {t.get_name()}" for t in asyncio.all_tasks() if t is not mine and not t.done()]
         return found

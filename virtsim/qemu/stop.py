@@ -100,18 +100,20 @@ async def _stop(vm: VirtualMachine, run: Run, row: DomainRow) -> None:
         run.monitor.close()
         run.monitor = None
     process = run.process
-    if process is not None and process.alive():
-        # "Shut it off for sure": libvirt ignores that this fails, the domain is off either way.
-        with contextlib.suppress(VirtsimError):
-            await kill_painfully(
-                driver.context, vm.name, process, force=True, hostdevs=run.live.hostdev_count
-            )
-    await run.end_tasks()
-    _remove_files(vm, run)
-    driver.release_id(vm)
-    vm.run = None
-    vm.autodestroy = None
-    vm.enter(row)
+    try:
+        if process is not None and process.alive():
+            # "Shut it off for sure": libvirt ignores that this fails, the domain is off either way.
+            with contextlib.suppress(VirtsimError):
+                await kill_painfully(
+                    driver.context, vm.name, process, force=True, hostdevs=run.live.hostdev_count
+                )
+    finally:
+        await run.end_tasks()
+        _remove_files(vm, run)
+        driver.release_id(vm)
+        vm.run = None
+        vm.autodestroy = None
+        vm.enter(row)
 
 
 def _remove_files(vm: VirtualMachine, run: Run) -> None:
