@@ -71,9 +71,7 @@ def _understand(machine: FakeQemu, session: Session, request: Request, message: 
     if not session.negotiated and name != NEGOTIATE:
         raise CommandError("CommandNotFound", f"Expecting capabilities negotiation with '{NEGOTIATE}'")
     if session.negotiated and name == NEGOTIATE:
-        raise CommandError(
-            "CommandNotFound", "Capabilities negotiation is already complete, command ignored"
-        )
+        raise CommandError("CommandNotFound", "Capabilities negotiation is already complete, command ignored")
     command = request.command = COMMANDS.get(name) or load(name)
     if command is None and name not in machine.profile.commands:
         raise CommandError("CommandNotFound", f"The command {name} has not been found")
@@ -186,4 +184,3 @@ def _execute(machine: FakeQemu, session: Session, request: Request) -> Any:
 def _refuse(machine: FakeQemu, session: Session, request: Request, failure: CommandError) -> None:
     text = error_text(failure.kind, failure.desc, request.ident, has_id=request.has_id)
     machine.send(session.conn, text)
-

@@ -9,8 +9,7 @@ from __future__ import annotations
 __all__ = ["OptionError", "flag", "number", "parse", "size", "unflatten"]
 
 SIZE_HELP = (
-    "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-    "and exabytes, respectively."
+    "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively."
 )
 _SUFFIXES = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 
@@ -100,7 +99,9 @@ def size(value: str, name: str, *, unit: int = 1) -> int:
     try:
         amount = int(digits, 16) * factor if hexadecimal else int(whole) * factor
     except ValueError:
-        raise OptionError(f"Parameter '{name}' expects a non-negative number below 2^64\n{SIZE_HELP}") from None
+        raise OptionError(
+            f"Parameter '{name}' expects a non-negative number below 2^64\n{SIZE_HELP}"
+        ) from None
     if fraction:
         amount += int(fraction) * factor // 10 ** len(fraction)
     if amount >= 1 << 64:

@@ -310,10 +310,18 @@ class FakeQemu:
         self._out += self._end(None, stderr, signum=signum, clean=False)
 
     def _refused(self, chardev: str, reason: str) -> list[Step]:
-        return self._end(1, f"{self.line.program}: {self.line.chardevs[chardev].text}: {reason}", linger=False)
+        return self._end(
+            1, f"{self.line.program}: {self.line.chardevs[chardev].text}: {reason}", linger=False
+        )
 
     def _end(
-        self, code: int | None, stderr: str | None, *, signum: int = 0, clean: bool = False, linger: bool = True
+        self,
+        code: int | None,
+        stderr: str | None,
+        *,
+        signum: int = 0,
+        clean: bool = False,
+        linger: bool = True,
     ) -> list[Step]:
         if self._dead:
             return []

@@ -77,7 +77,9 @@ class Model:
     @property
     def balloon(self) -> Any:
         """The balloon device, or None."""
-        return next((device for device in self.line.devices if device.kind.startswith("virtio-balloon")), None)
+        return next(
+            (device for device in self.line.devices if device.kind.startswith("virtio-balloon")), None
+        )
 
 
 def model_of(machine: FakeQemu) -> Model:

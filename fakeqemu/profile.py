@@ -28,8 +28,6 @@ class ProfileError(Exception):
     """A profile that cannot be read."""
 
 
-
-
 def key_of(command: str, arguments: dict[str, Any]) -> str:
     """The member under which a reply is recorded: the command, and its arguments."""
     return f"{command} {encode(arguments)}" if arguments else command
@@ -82,6 +80,12 @@ class Profile:
         return self._facts
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the facts come from: program, version, package."""
+        found: dict[str, Any] = parse(self._line("provenance") or "{}")
+        return found
+
+    @property
     def greeting(self) -> str:
         """The line with which a monitor opens the conversation."""
         text: str = self.facts["greeting"]
@@ -124,7 +128,11 @@ class Profile:
     def names(self, kind: str) -> frozenset[str]:
         """The names of all machines, CPU models or device models: ``kind`` is machine, cpu or device."""
         if kind not in self._names:
-            command = {"machine": "query-machines", "cpu": "query-cpu-definitions", "device": "qom-list-types"}[kind]
+            command = {
+                "machine": "query-machines",
+                "cpu": "query-cpu-definitions",
+                "device": "qom-list-types",
+            }[kind]
             found = {entry["name"] for entry in self.value(command) or ()}
             if kind == "machine":
                 found |= {entry["alias"] for entry in self.value(command) or () if "alias" in entry}

@@ -21,7 +21,6 @@ __all__ = ["READERS"]
 MIB = 1 << 20
 
 
-
 def _json(value: str) -> dict[str, Any]:
     from fakeqemu.qjson import JSONReader
 
@@ -247,7 +246,9 @@ def _object(line: CommandLine, value: str, text: str) -> None:
     line.objects[ident] = Device(kind, ident, options, text)
 
 
-_NETDEVS = frozenset("nic user tap l2tpv3 socket stream dgram vde bridge hubport vhost-user vhost-vdpa".split())
+_NETDEVS = frozenset(
+    "nic user tap l2tpv3 socket stream dgram vde bridge hubport vhost-user vhost-vdpa".split()
+)
 
 
 def _netdev(line: CommandLine, value: str, text: str) -> None:

@@ -185,7 +185,8 @@ def compile_arguments(schema: list[dict[str, Any]]) -> dict[str, Any]:
             return {"alternate": [name(member["type"]) for member in entity["members"]]}
         found: dict[str, Any] = {
             "members": [
-                [member["name"], name(member["type"]), int("default" in member)] for member in entity["members"]
+                [member["name"], name(member["type"]), int("default" in member)]
+                for member in entity["members"]
             ]
         }
         if "tag" in entity:
@@ -196,7 +197,9 @@ def compile_arguments(schema: list[dict[str, Any]]) -> dict[str, Any]:
     commands = {
         entity["name"]: name(entity["arg-type"]) for entity in schema if entity["meta-type"] == "command"
     }
-    oob = [entity["name"] for entity in schema if entity["meta-type"] == "command" and entity.get("allow-oob")]
+    oob = [
+        entity["name"] for entity in schema if entity["meta-type"] == "command" and entity.get("allow-oob")
+    ]
     return {"commands": commands, "oob": oob, "types": types}
 
 

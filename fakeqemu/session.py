@@ -120,4 +120,3 @@ def event_text(event: str, data: dict[str, Any] | None, wall_ns: int) -> str:
     seconds, rest = divmod(wall_ns // 1000, 1_000_000)
     stamp = f'{{"timestamp": {{"seconds": {seconds}, "microseconds": {rest}}}, "event": "{event}"'
     return f"{stamp}}}" if data is None else f'{stamp}, "data": {encode(data)}}}'
-

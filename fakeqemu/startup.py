@@ -64,7 +64,9 @@ def start_delay_ns(machine: FakeQemu) -> int:
 def _say(machine: FakeQemu, word: str) -> None:
     start = machine.script.start if machine.script is not None else {}
     words = start.get(word)
-    detail = ", ".join(f"{key}: {value}" for key, value in words.items()) if isinstance(words, dict) else words
+    detail = (
+        ", ".join(f"{key}: {value}" for key, value in words.items()) if isinstance(words, dict) else words
+    )
     machine.note(start.get("rules", {}).get(word, "script"), f"start {word}: {detail}")
 
 
@@ -87,7 +89,9 @@ def _plan_socket(machine: FakeQemu, chardev: Chardev, delay_ns: int) -> None:
     if socket.get("never"):
         return
     wait_ns = delay_ns
-    if chardev.path is not None and ("listen_after" in socket or "mode" in socket or machine.rules is not None):
+    if chardev.path is not None and (
+        "listen_after" in socket or "mode" in socket or machine.rules is not None
+    ):
         _step(machine, "bind", wait_ns, lambda: _bind(machine, chardev, socket))
     else:
         wait_ns += socket.get("listen_after", 0)

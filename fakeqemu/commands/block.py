@@ -40,7 +40,9 @@ def _filename(machine: FakeQemu, node: Device) -> str:
         if below is None:
             break
         node = below
-    return f"json:{{\"driver\": \"{node.kind}\"}}" if node.kind not in ("null-co", "null-aio") else f"{node.kind}://"
+    return (
+        f'json:{{"driver": "{node.kind}"}}' if node.kind not in ("null-co", "null-aio") else f"{node.kind}://"
+    )
 
 
 def _image(machine: FakeQemu, node: Device, filename: str) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def query_named_block_nodes(
     model = model_of(machine)
     found = []
     for node in reversed(machine.line.blockdevs.values()):
-        user = next((device for device in machine.line.devices if device.options.get("drive") == node.id), None)
+        user = next(
+            (device for device in machine.line.devices if device.options.get("drive") == node.id), None
+        )
         limits = model.throttle.get(str(user.id), {}) if user is not None else {}
         found.append(_node(machine, node, limits))
     return found
@@ -145,6 +149,7 @@ def block_set_io_throttle(machine: FakeQemu, session: Session, arguments: dict[s
     for total, read, write in (LIMITS[:3], LIMITS[3:]):
         if arguments[total] and (arguments[read] or arguments[write]):
             raise CommandError(
-                "GenericError", "bps/iops/max total values and read/write values cannot be used at the same time"
+                "GenericError",
+                "bps/iops/max total values and read/write values cannot be used at the same time",
             )
     model.throttle[bare] = {limit: arguments[limit] for limit in LIMITS}

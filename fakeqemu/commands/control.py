@@ -30,4 +30,3 @@ def quit_(machine: FakeQemu, session: Session) -> None:
     del session
     machine.actions["shutdown"] = "poweroff"
     request_shutdown(machine, "host-qmp-quit", guest=False)
-

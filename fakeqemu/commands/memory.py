@@ -76,7 +76,9 @@ def query_memory_size_summary(machine: FakeQemu, session: Session) -> dict[str, 
 def query_memdev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
     """The memory backends."""
     del session
-    backends = [device for device in machine.line.objects.values() if device.kind.startswith("memory-backend-")]
+    backends = [
+        device for device in machine.line.objects.values() if device.kind.startswith("memory-backend-")
+    ]
     return [
         {
             "share": bool(backend.options.get("share", backend.kind == "memory-backend-memfd")),

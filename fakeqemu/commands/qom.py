@@ -44,7 +44,9 @@ class Node:
 
 
 def _container(children: dict[str, str]) -> Node:
-    return Node("container", {"type": "string"} | {name: f"child<{kind}>" for name, kind in children.items()}, {})
+    return Node(
+        "container", {"type": "string"} | {name: f"child<{kind}>" for name, kind in children.items()}, {}
+    )
 
 
 def _device(machine: FakeQemu, model: Model, device: Any) -> Node:
@@ -66,7 +68,9 @@ def _device(machine: FakeQemu, model: Model, device: Any) -> Node:
 def _guest_stats(machine: FakeQemu, model: Model) -> dict[str, Any]:
     """What the guest's driver last said: nothing, before it runs and is asked to."""
     stats = dict.fromkeys(_STATISTICS, UNKNOWN)
-    asked = any(name == "guest-stats-polling-interval" and value for (_, name), value in model.set_properties.items())
+    asked = any(
+        name == "guest-stats-polling-interval" and value for (_, name), value in model.set_properties.items()
+    )
     if not asked or machine.runstate != "running":
         return {"stats": stats, "last-update": 0}
     stats |= {

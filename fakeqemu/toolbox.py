@@ -1,0 +1,72 @@
+"""``fakeqemu``: the toolbox around the fake: record a profile, list profiles, check a script.
+
+Knows click and the package's tools. Must not know the machine.
+
+Exit status: 0 all well, 1 it did not work (the QEMU could not be asked, a profile is damaged), 2 wrong usage or
+a script with mistakes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Tools around fakeqemu, a QEMU that is not there."""
+
+
+@main.command()
+@click.option("--qemu", required=True, metavar="PATH", help="The QEMU to ask, e.g. /usr/bin/qemu-system-x86_64.")
+@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="The profile to write (gzip'ed JSON).")  # fmt: skip
+def record(qemu: str, output: Path) -> None:
+    """Ask a real QEMU what managers ask, and write its answers down as a profile."""
+    from fakeqemu.record import RecordError, write_profile
+    from fakeqemu.record import record as ask
+
+    try:
+        members = ask(qemu)
+        write_profile(members, output)
+    except (RecordError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{output}: {len(members)} members")
+
+
+@main.command()
+def profiles() -> None:
+    """List the shipped profiles."""
+    from fakeqemu.profile import DIRECTORY, Profile, ProfileError
+
+    for path in sorted(Path(DIRECTORY).glob("*.json.gz")):
+        try:
+            provenance = Profile(str(path)).provenance
+        except ProfileError as error:
+            raise click.ClickException(str(error)) from error
+        name = path.name.removesuffix(".json.gz")
+        click.echo(f"{name}\t{provenance['program']} {provenance['version']} {provenance['package']}".rstrip())
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def check(files: tuple[str, ...]) -> None:
+    """Check behaviour scripts; every mistake as file:line:column: message."""
+    from fakeqemu.check import check_text
+
+    wrong = False
+    for name in files:
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            click.echo(f"{name}: {error.strerror}", err=True)
+            wrong = True
+            continue
+        for line, column, message in check_text(data)[1]:
+            click.echo(f"{name}:{line}:{column}: {message}")
+            wrong = True
+    if wrong:
+        raise SystemExit(2)
