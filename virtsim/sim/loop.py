@@ -403,8 +403,7 @@ def run(
         SimDeadlock, SimLivelock, EndOfTime: the run cannot go on; the text says where each task waits.
     """
     was_enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # what is garbage already stays so, unfinalised, until after the run
     gc.disable()
     loop = VirtualLoop(net=net, end_ns=end_ns, livelock_limit=livelock_limit, allow_external=allow_external)
     loop._next_gc = GC_CALLBACKS

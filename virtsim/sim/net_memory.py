@@ -171,8 +171,7 @@ class MemoryNet:
 
     def bind(self, path: str, mode: int | None = None) -> MemorySocket:
         """See `Net.bind`."""
-        if len(os.fsencode(path)) > MAX_PATH:
-            raise OSError("AF_UNIX path too long")
+        _check_length(path)
         node = _Node(self._loop, path, 0o755 if mode is None else mode, socket.AF_UNIX)
         try:
             self.files.add_socket(path, node)
@@ -250,6 +249,8 @@ class MemoryNet:
             PermissionError: the mode of the socket file has no write bit for its owner.
             BlockingIOError: the backlog is full (EAGAIN).
         """
+        if len(path) > MAX_PATH or not path.isascii():
+            _check_length(path)
         node = self.files.socket(path)  # raises FileNotFoundError
         if not isinstance(node, _Node):
             raise _os_error(errno.ECONNREFUSED, path)
@@ -298,6 +299,11 @@ class MemoryNet:
     def _note(self, path: str, what: str) -> None:
         for observer in self._observers:
             observer(path, what)
+
+
+def _check_length(path: str) -> None:
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise OSError("AF_UNIX path too long")
 
 
 def _os_error(number: int, name: str) -> OSError:
