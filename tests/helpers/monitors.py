@@ -134,6 +134,7 @@ class World:
         self.actor = actor
         self.process = StubProcess()
         self.peers: list[QmpPeer] = []
+        self.servers: list[Any] = []
         self.events: list[tuple[str, Any, Any]] = []
         self.closed: list[str] = []
 
@@ -146,12 +147,17 @@ class World:
         )
 
     def serve(self, path: str = PATH, *, greet: bool = True, listen: bool = True) -> Any:
-        """Bind a socket and serve every client; returns the server socket."""
+        """Bind a socket, and serve its client unless it does not listen; returns the server socket."""
         server = self.net.bind(path)
+        self.servers.append(server)
         if listen:
-            server.listen(1)
-        self.accept(server, greet=greet)
+            self.listen(server, greet=greet)
         return server
+
+    def listen(self, server: Any, *, greet: bool = True) -> None:
+        """Listen on a bound socket and serve its client."""
+        server.listen(1)
+        self.accept(server, greet=greet)
 
     def accept(self, server: Any, *, greet: bool = True) -> None:
         def factory() -> QmpPeer:
@@ -160,6 +166,14 @@ class World:
             return peer
 
         server.accept_one(factory)
+
+    def close(self) -> None:
+        """Close what the kernel would otherwise be left with."""
+        for server in self.servers:
+            server.close()
+        for peer in self.peers:
+            if not peer.lost:
+                peer.transport.abort()
 
     def after(self, milliseconds: float, what: Callable[[], Any]) -> None:
         asyncio.get_running_loop().call_later(milliseconds / 1000, what)

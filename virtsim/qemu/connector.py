@@ -21,12 +21,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
-from typing import Final
+import types
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Final
 
 from virtsim.errors import HostError, OperationTimeout, VirtsimError
 from virtsim.host.abc import Process
-from virtsim.host.context import Context
+from virtsim.host.context import CURRENT_CALL, Context
 from virtsim.host.sockets import Listener, connect_unix
 from virtsim.host.watch import wait_for_path
 from virtsim.qemu.monitor import Monitor
@@ -140,7 +142,9 @@ class _Wait:
         self.limit_ns = None if limit_ms is None else limit_ms * _NS_PER_MS
         self.tries = 0
         self.outcome = "failed"
-        self._context = context
+        self._observer = context.observer
+        self._call = CURRENT_CALL.get()
+        self._now_ns: Callable[[], int] = getattr(asyncio.get_running_loop(), "time_ns", context.now_ns)
         self._actor = actor
         self._countdown = policy.begin(guest)
         self._path = path
@@ -148,25 +152,92 @@ class _Wait:
         self._factory = monitor_factory
         self._monitor: Monitor | None = None
         self._connected = False
+        # Of polling only.
+        self._begin_ns = 0
+        self._nap_ms = 0
+        self._last = errno.ENOENT
+        self._turn: asyncio.Future[object]  # done when the task has something to do
+        self._timer: asyncio.TimerHandle | None = None
+        self._dial: Coroutine[Any, Any, Any] | None = None  # a connect that is under way
 
     async def poll(self) -> Monitor:
         """Nap and try by the policy until the limit."""
-        now_ns = self._context.now_ns
-        begin_ns = now_ns()
-        last = errno.ENOENT
-        while (nap_ms := self._countdown.nap_ms((now_ns() - begin_ns) // _NS_PER_MS)) is not None:
-            if nap_ms:
-                await asyncio.sleep(nap_ms / 1000)
-            number = await self._try(nap_ms)
-            if number is None:
-                return await self._greeted()
-            if number not in _TRIED_AGAIN:
-                raise HostError("failed to connect to monitor socket", number)
-            if not self._process.alive():
-                raise self._died()
-            last = number
-        self.outcome = "timeout"
-        raise HostError("monitor socket did not show up", last)
+        loop = asyncio.get_running_loop()
+        self._begin_ns = self._now_ns()
+        try:
+            while True:
+                self._turn = loop.create_future()
+                self._nap(loop)
+                number = await self._finish(await self._turn)
+                if number is None:
+                    return await self._greeted()
+                self._last = self._or_give_up(number)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._dial is not None:
+                self._dial.close()
+
+    def _nap(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the timer of the next attempt, or give up at the limit."""
+        nap_ms = self._countdown.nap_ms((self._now_ns() - self._begin_ns) // _NS_PER_MS)
+        if nap_ms is None:
+            self.outcome = "timeout"
+            raise HostError("monitor socket did not show up", self._last)
+        self._nap_ms = nap_ms
+        self._timer = loop.call_later(nap_ms / 1000, self._attempt, loop)
+
+    def _attempt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin a connect. It mostly fails at once; then the next nap begins without waking the task.
+
+        A start of 105 s takes 114 attempts, of 4 TiB some thousands: a task's turn for each would cost as
+        much again.
+        """
+        if self._turn.done():  # cancelled
+            return
+        self.tries += 1
+        dial = connect_unix(self._make, self._path)
+        try:
+            waits_for = dial.send(None)
+        except OSError as error:
+            number = error.errno or errno.EIO
+            self._note_attempt(self._nap_ms, number)
+            try:
+                self._last = self._or_give_up(number)
+                self._nap(loop)
+            except HostError as failure:
+                self._turn.set_exception(failure)
+        except Exception as error:  # noqa: BLE001 - not ours to judge: it goes to whoever waits
+            self._turn.set_exception(error)
+        else:
+            self._dial = dial
+            self._turn.set_result(waits_for)
+
+    async def _finish(self, waits_for: object) -> int | None:
+        """See the connect through that `_attempt` began; returns the errno, or None when connected."""
+        dial, number = self._dial, None
+        if dial is None:
+            raise RuntimeError("no connect was begun")
+        try:
+            await _go_on(dial, waits_for)
+            self._connected = True
+        except OSError as error:
+            number = error.errno or errno.EIO
+        self._dial = None
+        self._note_attempt(self._nap_ms, number)
+        return number
+
+    def _or_give_up(self, number: int) -> int:
+        """The errno of a failed attempt, if another attempt may succeed.
+
+        Raises:
+            HostError: it may not.
+        """
+        if number not in _TRIED_AGAIN:
+            raise HostError("failed to connect to monitor socket", number)
+        if not self._process.alive():
+            raise self._died()
+        return number
 
     async def connect_and_wait(self) -> Monitor:
         """Connect once, to a socket that is there already, and wait for the greeting."""
@@ -228,9 +299,15 @@ class _Wait:
             self._connected = True
         except OSError as error:
             number = error.errno or errno.EIO
-        name = None if number is None else errno.errorcode.get(number, str(number))
-        self._context.note("attempt", self._actor, n=self.tries, nap_ns=nap_ms * _NS_PER_MS, errno=name)
+        self._note_attempt(nap_ms, number)
         return number
+
+    def _note_attempt(self, nap_ms: int, number: int | None) -> None:
+        name = None if number is None else errno.errorcode.get(number, str(number))
+        fields = {"n": self.tries, "nap_ns": nap_ms * _NS_PER_MS, "errno": name}
+        if self._call:
+            fields["call"] = self._call
+        self._observer("attempt", self._actor, fields)
 
     async def _greeted(self) -> Monitor:
         """Wait until the connected monitor has greeted."""
@@ -252,3 +329,19 @@ class _Wait:
     def _died(self) -> HostError:
         self.outcome = "died"
         return HostError("failed to connect to monitor socket", errno.ESRCH)
+
+
+@types.coroutine
+def _go_on(begun: Coroutine[Any, Any, Any], waits_for: object) -> Generator[object, Any, Any]:
+    """Await a coroutine that was begun by hand, with send(None), and now waits for ``waits_for``."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001 - a cancellation, which belongs to the coroutine
+            step = partial(begun.throw, error)
+        else:
+            step = partial(begun.send, None)
+        try:
+            waits_for = step()
+        except StopIteration as stop:
+            return stop.value

@@ -22,7 +22,6 @@ from virtsim.host.context import CURRENT_CALL, Context
 from virtsim.wire.errors import LocalProtocolError, ProtocolError
 from virtsim.wire.qmp import (
     NEED_DATA,
-    Command,
     ErrorReply,
     Event,
     Greeting,
@@ -113,9 +112,9 @@ class Monitor(asyncio.Protocol):
         self.on_event = on_event
         self.on_closed = on_closed
         self._observer = context.observer
-        self._now_ns = context.now_ns
         self._actor = actor
         self._loop = asyncio.get_running_loop()
+        self._now_ns: Callable[[], int] = getattr(self._loop, "time_ns", context.now_ns)
         self._engine = QmpEngine(Role.CLIENT)
         self._transport: asyncio.Transport | None = None
         self._greeting: Greeting | None = None
@@ -264,23 +263,32 @@ class Monitor(asyncio.Protocol):
     def _answered(self, id_: Any, event: Reply | ErrorReply) -> None:
         """A reply has come; the engine has made sure that its command was sent."""
         pending = self._current
-        error = {"error": event.error_class} if isinstance(event, ErrorReply) else {}
-        if pending is None or id_ not in (pending.id, None):
-            late = id_ if id_ is not None else next(reversed(self._given_up))
-            self._note("qmp.reply", id=late, name=self._given_up.pop(late), **error)
+        if pending is None or (id_ != pending.id and id_ is not None):
+            self._late(id_, event)
             return
         self._current = None
         if pending.timer is not None:
             pending.timer.cancel()
-        self._note_call(pending.call, "qmp.reply", id=pending.id, name=pending.name, **error)
+        fields: dict[str, Any] = {"id": pending.id, "name": pending.name}
         future = pending.future
-        if not future.done():
-            if isinstance(event, ErrorReply):
-                future.set_exception(CommandError(pending.name, event.error_class, event.desc))
-            else:
+        if isinstance(event, Reply):
+            if not future.done():
                 future.set_result(event.value)
+        else:
+            fields["error"] = event.error_class
+            if not future.done():
+                future.set_exception(CommandError(pending.name, event.error_class, event.desc))
+        if pending.call:
+            fields["call"] = pending.call
+        self._observer("qmp.reply", self._actor, fields)
         if self._queue:
             self._advance()
+
+    def _late(self, id_: Any, event: Reply | ErrorReply) -> None:
+        """A reply has come to a command that was given up; without an id it is for the one given up last."""
+        late = id_ if id_ is not None else next(reversed(self._given_up))
+        error = {"error": event.error_class} if isinstance(event, ErrorReply) else {}
+        self._note("qmp.reply", id=late, name=self._given_up.pop(late), **error)
 
     # -- turns
 
@@ -292,11 +300,15 @@ class Monitor(asyncio.Protocol):
         """
         self._serial += 1
         pending.id = id_ = f"libvirt-{self._serial}"
-        data = self._engine.send(Command(name=pending.name, arguments=pending.arguments, id=id_))
+        data = self._engine.send_command(pending.name, pending.arguments, id_)
         self._current = pending
         self._busy_since_ns = self._now_ns()
-        args = {"args": pending.arguments} if pending.arguments else {}
-        self._note_call(pending.call, "qmp.command", id=id_, name=pending.name, **args)
+        fields: dict[str, Any] = {"id": id_, "name": pending.name}
+        if pending.arguments:
+            fields["args"] = pending.arguments
+        if pending.call:
+            fields["call"] = pending.call
+        self._observer("qmp.command", self._actor, fields)
         if self._transport is not None:  # always: QEMU has greeted
             self._transport.write(data)
 
@@ -364,11 +376,6 @@ class Monitor(asyncio.Protocol):
     # -- whoever watches
 
     def _note(self, kind: str, **fields: Any) -> None:
-        self._observer(kind, self._actor, fields)
-
-    def _note_call(self, call: int, kind: str, **fields: Any) -> None:
-        if call:
-            fields["call"] = call
         self._observer(kind, self._actor, fields)
 
     @staticmethod

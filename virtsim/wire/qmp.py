@@ -18,6 +18,7 @@ The session is a table, `TRANSITIONS`: what is absent in it is out of turn.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final, TypeVar
@@ -274,23 +275,32 @@ class QmpEngine:
 
     # -- sending
 
+    def send_command(self, name: str, arguments: Mapping[str, Any] | None, id_: str) -> bytes:
+        """The same as ``send(Command(...))`` for the usual command, whose id is text, in half the time.
+
+        It is put together by hand, since this and decoding the reply are the dearest parts of a round trip.
+        """
+        if self._role is not Role.CLIENT or Kind.COMMAND not in self._row:
+            raise LocalProtocolError(f"no command can be sent by a {self._role} in state {self._state}")
+        text = '{"execute":' + _quoted(name)
+        if arguments is not None:
+            text += ',"arguments":' + _dumps(arguments)
+        data = self._bounded((text + ',"id":' + _quoted(id_) + "}\r\n").encode())
+        self._outstanding.append((id_, name))
+        return data
+
     def _send_command(self, command: Command) -> bytes:
+        id_ = command.id
+        if isinstance(id_, str) and not command.oob:
+            return self.send_command(command.name, command.arguments, id_)
         if Kind.COMMAND not in self._row:
             raise LocalProtocolError(f"no command can be sent in state {self._state}")
-        id_ = command.id
-        if command.oob or not (isinstance(id_, str) or id_ is None):
-            message: dict[str, Any] = {"exec-oob" if command.oob else "execute": command.name}
-            if command.arguments is not None:
-                message["arguments"] = command.arguments
-            if id_ is not None:
-                message["id"] = id_
-            data = self._encode(message)
-        else:  # the usual case, put together by hand: encoding is the dearest part of a round trip
-            text = '{"execute":' + _quoted(command.name)
-            if command.arguments is not None:
-                text += ',"arguments":' + _dumps(command.arguments)
-            text += "}\r\n" if id_ is None else ',"id":' + _quoted(id_) + "}\r\n"
-            data = self._bounded(text.encode())
+        message: dict[str, Any] = {"exec-oob" if command.oob else "execute": command.name}
+        if command.arguments is not None:
+            message["arguments"] = command.arguments
+        if id_ is not None:
+            message["id"] = id_
+        data = self._encode(message)
         self._outstanding.append((id_, command.name))
         return data
 

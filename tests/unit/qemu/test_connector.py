@@ -115,7 +115,7 @@ def test_a_socket_that_comes_at_the_limit_is_met_by_the_last_attempt(ready_ms: i
 def test_a_stale_socket_refuses_until_somebody_listens() -> None:
     def arrange(world):
         stale = world.serve(listen=False)
-        world.after(700, lambda: stale.listen(1))
+        world.after(700, lambda: world.listen(stale))
 
     opened = wait("backoff-adaptive", arrange)
 
@@ -252,7 +252,7 @@ def test_eventful_tries_again_between_bind_and_listen() -> None:
     def arrange(world):
         def bind():
             server = world.serve(listen=False)
-            world.after(10, lambda: server.listen(1))
+            world.after(10, lambda: world.listen(server))
 
         world.after(100, bind)
 
