@@ -50,16 +50,19 @@ def test_docs_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_docs_commands_name_options_that_exist(page: Path) -> None:
-    from virtsim.cli.main import main
+    import click
 
+    from virtsim.cli.main import cli
+
+    context = click.Context(cli)
     wrong = []
     for line in re.findall(r"^\$ virtsim (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
         words = line.split()
-        command = main.commands.get(words[0])
+        command = cli.get_command(context, words[0])
         if command is None:
             wrong.append(line)
             continue
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
         wrong += [
             f"{line}: {word}" for word in words[1:] if re.match(r"--?[a-z]", word) and word not in known
         ]

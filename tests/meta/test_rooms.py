@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "fakeqemu": set(),
 }
 
-#: Third-party modules that a room must not need: these run where nothing is installed, or must stay quick to start.
+#: Rooms that need no package: they run where nothing is installed, or must be quick to start.
 STDLIB_ONLY = {"virtsim.states", "virtsim.wire", "virtsim.errors", "virtsim.journal"}
 
 
