@@ -53,9 +53,8 @@ def states_page() -> str:
             NOTE,
             "",
             "The table in `virtsim/states/domain.py`, drawn. The library runs on it, a test walks every",
-            "combination; what is absent is refused with `VIR_ERR_OPERATION_INVALID`. `STARTING` is libvirt's "
-            + starting
-            + ".",
+            "combination; what is absent is refused with `VIR_ERR_OPERATION_INVALID`. `STARTING` is",
+            f"libvirt's {starting}.",
             "",
             "```mermaid",
             "stateDiagram-v2",
