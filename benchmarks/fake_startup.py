@@ -27,19 +27,21 @@ MOMENTS = ("listening", "greeting", "first answer")
 
 def one(program: list[str], path: str) -> list[float]:
     """Milliseconds from the spawn to each moment, of one start."""
-    if os.path.exists(path):
-        os.unlink(path)
+    Path(path).unlink(missing_ok=True)
     begun = time.perf_counter()
-    with subprocess.Popen(
-        [*program, *ARGV, "-qmp", f"unix:{path},server=on,wait=off"],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+    with (
+        subprocess.Popen(
+            [*program, *ARGV, "-qmp", f"unix:{path},server=on,wait=off"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client,
+    ):
         moments = []
         while client.connect_ex(path):
             if process.poll() is not None:
                 sys.exit(f"{program[0]} left with status {process.returncode}")
-            time.sleep(0.0002)
+            time.sleep(0.0002)  # noqa: TID251 - this waits for a real process
         moments.append(time.perf_counter())
         client.recv(4096)
         moments.append(time.perf_counter())
@@ -53,7 +55,8 @@ def one(program: list[str], path: str) -> list[float]:
 
 def default_fake() -> list[str]:
     """The installed executable, or the package beside this file."""
-    for found in (Path(sys.prefix) / "bin" / "fakeqemu-system-x86_64", shutil.which("fakeqemu-system-x86_64")):
+    name = "fakeqemu-system-x86_64"
+    for found in (Path(sys.prefix) / "bin" / name, shutil.which(name)):
         if found and os.access(found, os.X_OK):
             return [str(found)]
     boot = Path(__file__).resolve().parent.parent / "fakeqemu" / "boot.py"
@@ -76,8 +79,12 @@ def main() -> int:
                 taken = one(program, f"{directory}/{name}.sock")
                 if run:  # the first of each only warms the caches
                     samples[name].append(taken)
-    medians = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in samples.items()}
-    print(f"fake: {' '.join(programs['fake'])}\nreal: {options.qemu}\nmedians of {options.runs} starts each, in turn\n")
+    medians = {
+        name: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for name, rows in samples.items()
+    }
+    print(f"fake: {' '.join(programs['fake'])}\nreal: {options.qemu}")
+    print(f"medians of {options.runs} starts each, in turn\n")
     print(f"{'':14}{'fake ms':>9}{'real ms':>9}{'ratio':>8}")
     for index, moment in enumerate(MOMENTS):
         fake, real = medians["fake"][index], medians["real"][index]

@@ -8,8 +8,8 @@ Plain classes with ``__slots__`` only: this module stands on the start-up path o
 from __future__ import annotations
 
 __all__ = [
-    "Accept", "Action", "Bind", "Close", "CloseListener", "Daemonize", "Exit", "Kill", "Listen", "Note", "Send",
-    "Stderr", "Stdout", "Unlink", "Wake", "WritePidfile",
+    "Accept", "Action", "Bind", "Close", "CloseListener", "Daemonize", "Exit", "Kill", "Listen", "Note",
+    "Send", "Stderr", "Stdout", "Unlink", "Wake", "WritePidfile",
 ]  # fmt: skip
 
 
@@ -19,12 +19,14 @@ class Action:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        names: tuple[str, ...] = self.__slots__
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({fields})"
 
     def __eq__(self, other: object) -> bool:
+        names: tuple[str, ...] = self.__slots__
         return type(self) is type(other) and all(
-            getattr(self, name) == getattr(other, name) for name in self.__slots__
+            getattr(self, name) == getattr(other, name) for name in names
         )
 
     __hash__ = None  # type: ignore[assignment]

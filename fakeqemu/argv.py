@@ -1,7 +1,7 @@
 """What a fake was started with: QEMU's command line, read as QEMU 7.2 reads it.
 
-Knows options and their errors. Must not know the machine. On the start-up path, so nothing is imported but the
-package's own small modules.
+Knows options and their errors. Must not know the machine. On the start-up path, so nothing is imported but
+the package's own small modules.
 
 The checks run in QEMU's order: option by option first (unknown options, syntax), then machine, objects,
 character devices, topology, memory, block devices, network, monitors, devices. The first failure ends it.
@@ -29,10 +29,11 @@ class CommandLine:
     """The parsed command line. ``output`` is set when QEMU would only print something and leave."""
 
     __slots__ = (
-        "accel", "actions", "blockdevs", "chardevs", "cpu", "cpus", "daemonize", "devices", "drives", "freeze",
-        "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name", "netdevs",
-        "no_defaults", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "topology", "uuid", "vnc",
-        "warnings",
+        "accel", "actions", "blockdevs", "chardevs", "cpu", "cpus", "daemonize", "devices", "drives",
+        "freeze", "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name",
+        "netdevs",
+        "no_defaults", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "topology",
+        "uuid", "vnc", "warnings",
     )  # fmt: skip
 
     def __init__(self, argv: Sequence[str]) -> None:
@@ -133,7 +134,7 @@ class CommandLine:
             if drive.kind == "drive" and "id" in drive.options and drive.options["id"] == "":
                 raise self._error(f"{drive.text}: Parameter 'id' expects an identifier")
 
-    def _topology(self) -> None:
+    def _topology(self) -> None:  # noqa: C901 - QEMU's own rule, in its order
         smp = parse(self.last["smp"], "cpus") if "smp" in self.last else {}
         given: dict[str, int] = {}
         for key, value in smp.items():
@@ -145,7 +146,8 @@ class CommandLine:
                 raise OptionError(f"Parameter 'smp.{key}' expects integer") from None
         if any(value == 0 for value in given.values()):
             self.warnings.append(
-                "warning: Deprecated CPU topology (considered invalid): CPU topology parameters must be greater"
+                "warning: Deprecated CPU topology (considered invalid): CPU topology parameters must be"
+                " greater"
                 " than zero"
             )
         cpus, most = given.get("cpus", 0), given.get("maxcpus", 0)
@@ -169,7 +171,8 @@ class CommandLine:
         shape = f"sockets ({sockets}) * dies ({dies}) * cores ({cores}) * threads ({threads})"
         if product != most:
             raise OptionError(
-                f"Invalid CPU topology: product of the hierarchy must match maxcpus: {shape} != maxcpus ({most})"
+                "Invalid CPU topology: product of the hierarchy must match maxcpus:"
+                f" {shape} != maxcpus ({most})"
             )
         if most < cpus:
             raise OptionError(
@@ -188,8 +191,8 @@ class CommandLine:
             raise OptionError("slots specified but no max-size")
         if self.max_ram and self.max_ram < self.ram:
             raise OptionError(
-                f"invalid value of maxmem: maximum memory size (0x{self.max_ram:x}) must be at least the initial"
-                f" memory size (0x{self.ram:x})"
+                f"invalid value of maxmem: maximum memory size (0x{self.max_ram:x}) must be"
+                f" at least the initial memory size (0x{self.ram:x})"
             )
         backend = self.machine_options.get("memory-backend")
         if backend is not None:
@@ -200,7 +203,7 @@ class CommandLine:
             if isinstance(amount, int) and amount != self.ram:
                 raise OptionError("Machine memory size does not match the size of the memory backend")
 
-    def check_machine(self, known: Callable[[str, str], Sequence[str] | None]) -> None:
+    def check_machine(self, known: Callable[[str, str], bool]) -> None:
         """What needs names that only the profile has.
 
         Args:

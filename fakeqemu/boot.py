@@ -7,6 +7,6 @@ import sys
 
 sys.path.insert(0, __file__.rpartition("/")[0].rpartition("/")[0])
 
-from fakeqemu.process import main  # noqa: E402 - the line above is what makes it importable
+from fakeqemu.process import main
 
 main(sys.argv[1:])

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["dispatch"]
 
 NEGOTIATE = "qmp_capabilities"
+#: Words of a rule that are not about the reply.
+_OTHERS = ("emit", "guest", "close", "exit", "kill")
 
 
 class Request:
@@ -64,7 +66,7 @@ def dispatch(machine: FakeQemu, session: Session, message: Any, error: str | Non
 
 
 def _understand(machine: FakeQemu, session: Session, request: Request, message: dict[str, Any]) -> None:
-    """parse, known?, arguments?, state?"""
+    """Parse, known?, arguments?, state?"""
     oob = _members(session, message)
     name = request.name = message["exec-oob" if oob else "execute"]
     request.arguments = message.get("arguments") or {}
@@ -114,13 +116,13 @@ def _resume(machine: FakeQemu, session: Session, request: Request, rule: OnRule)
 
 
 def _run(machine: FakeQemu, session: Session, request: Request, rule: OnRule | None) -> None:
-    """fault rule, run, reply, events."""
+    """Fault rule, run, reply, events."""
     if rule is None:
         _answer(machine, session, request)
         return
     from fakeqemu.effects import act_now, ends
 
-    others = {word: rule.do[word] for word in ("emit", "guest", "close", "exit", "kill") if word in rule.do}
+    others: dict[str, Any] = {word: value for word, value in rule.do.items() if word in _OTHERS}
     if not rule.after:
         act_now(machine, others, session.conn)
         if ends(others) or "close" in others:

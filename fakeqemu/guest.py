@@ -1,7 +1,8 @@
 """The machine's run state, and the guest inside it.
 
 Knows softmmu/runstate.c of QEMU 7.2: which events a change sends, and how the -action settings turn a request
-into another. The guest is a simple one: it boots, obeys the power button, balloons, and does what a script says.
+into another. The guest is a simple one: it boots, obeys the power button, balloons, and does what a script
+says.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
 
 __all__ = [
-    "panic", "power_off", "powerdown", "request_reset", "request_shutdown", "reset", "resume", "settle_balloon",
-    "stop", "system_reset",
+    "panic", "power_off", "powerdown", "request_reset", "request_shutdown", "reset", "resume",
+    "settle_balloon", "stop", "system_reset",
 ]  # fmt: skip
 
 #: States from which only a reset leads on (runstate_needs_reset).

@@ -24,5 +24,5 @@ def printed(what: str, profile: Profile) -> Stdout:
         "Copyright (c) 2003-2022 Fabrice Bellard and the QEMU Project developers\n"
     )
     if what != "version":
-        text += "This is fakeqemu: it accepts QEMU's command line; see the documentation of QEMU for its options.\n"
+        text += "This is fakeqemu; it accepts QEMU's command line: see QEMU's documentation.\n"
     return Stdout(text)

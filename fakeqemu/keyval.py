@@ -88,7 +88,7 @@ def size(value: str, name: str, *, unit: int = 1) -> int:
     Source: util/cutils.c ``do_strtosz`` and util/qemu-option.c ``parse_option_size``.
     """
     suffix = value[-1:].lower()
-    shift = _SUFFIXES.get(suffix) if not value[:2].lower() == "0x" else None
+    shift = _SUFFIXES.get(suffix) if value[:2].lower() != "0x" else None
     digits = value[:-1] if shift is not None else value
     factor = unit if shift is None else 1 << shift
     whole, point, fraction = digits.partition(".")

@@ -1,8 +1,8 @@
 """The fake machine: bytes and signals in, a list of (delay, action) out.
 
 Knows the life of a QEMU process from its command line to its end, and its run states. Must not know sockets,
-processes or clocks: a driver (`fakeqemu.process`, or the launcher of a simulation) carries the actions out and
-says what time it is. What a command does stands in `fakeqemu.commands`; in which order things happen to a
+processes or clocks: a driver (`fakeqemu.process`, or the launcher of a simulation) carries the actions out
+and says what time it is. What a command does stands in `fakeqemu.commands`; in which order things happen to a
 command stands in `fakeqemu.dispatch`. On the start-up path.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = tuple[int, Action]
 
-__all__ = ["FakeQemu", "Host", "QMP_SIGNALS"]
+__all__ = ["QMP_SIGNALS", "FakeQemu", "Host"]
 
 #: Signals on which QEMU shuts down in good order: SIGHUP, SIGINT, SIGTERM (os-posix.c).
 QMP_SIGNALS = (1, 2, 15)
@@ -68,9 +68,10 @@ class FakeQemu:
     """
 
     __slots__ = (
-        "_after", "_conns", "_dead", "_host", "_listening", "_out", "_profile", "_started_ns", "actions", "argv", "balloon",
-        "boot_done", "line", "model", "now_ns", "pid", "powerdown_pending", "rules", "runstate", "script", "seed",
-        "sessions", "wall_ns",
+        "_after", "_conns", "_dead", "_host", "_listening", "_out", "_profile", "_started_ns", "actions",
+        "argv", "balloon",
+        "boot_done", "line", "model", "now_ns", "pid", "powerdown_pending", "rules", "runstate", "script",
+        "seed", "sessions", "wall_ns",
     )  # fmt: skip
 
     def __init__(
@@ -363,7 +364,7 @@ class FakeQemu:
 
     def _check(self) -> None:
         def known(kind: str, name: str) -> bool:
-            return self.profile.names(kind).__contains__(name)
+            return name in self.profile.names(kind)
 
         self.line.check_machine(known)
         self.line.check_references()

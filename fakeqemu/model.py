@@ -1,4 +1,4 @@
-"""What is inside the machine: CPUs, devices, disks, objects, built from the command line when first asked for.
+"""What is inside the machine: CPUs, devices, objects, built from the command line when asked for.
 
 Knows how QEMU 7.2 names and places what a command line creates. Must not know commands.
 """

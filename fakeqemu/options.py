@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (long lists of words read better as text)
 """QEMU's option names, and the few words that are looked at before the monitor exists.
 
 Facts of ``qemu-system-x86_64`` 7.2 as Debian builds it, asked of the binary option by option. On the start-up
@@ -11,10 +12,14 @@ __all__ = ["ALIASES", "FLAGS", "KNOWN_CPUS", "KNOWN_DEVICES", "MACHINES", "WITH_
 #: Options that take an argument.
 WITH_VALUE = frozenset(
     (
-        "D L M accel acpitable action add-fd append audio audiodev bios blockdev boot cdrom chardev chroot compat"
-        " cpu d debugcon device dfilter display drive dtb dump-vmstate echr fda fdb fsdev fw_cfg g gdb global hda"
-        " hdb hdc hdd icount incoming initrd iscsi k kernel loadvm m machine mem-path mon monitor msg mtdblock name"
-        " net netdev nic numa object option-rom overcommit parallel pflash pidfile plugin qmp qmp-pretty readconfig"
+        "D L M accel acpitable action add-fd append audio audiodev bios blockdev boot cdrom chardev chroot"
+        " compat"
+        " cpu d debugcon device dfilter display drive dtb dump-vmstate echr fda fdb fsdev fw_cfg g gdb"
+        " global hda"
+        " hdb hdc hdd icount incoming initrd iscsi k kernel loadvm m machine mem-path mon monitor msg"
+        " mtdblock name"
+        " net netdev nic numa object option-rom overcommit parallel pflash pidfile plugin qmp qmp-pretty"
+        " readconfig"
         " rotate rtc runas sandbox sd seed serial set smbios smp spice tpmdev trace"
         " usbdevice uuid vga virtfs vnc watchdog-action prom-env xen-domid"
     ).split()
@@ -23,8 +28,10 @@ WITH_VALUE = frozenset(
 FLAGS = frozenset(
     (
         "S async-teardown daemonize enable-kvm enable-sync-profile full-screen no-acpi no-fd-bootchk"
-        " no-hpet no-reboot no-shutdown no-user-config nodefaults nographic only-migratable portrait preconfig s"
-        " singlestep snapshot usb win2k-hack xen-attach xen-domid-restrict mem-prealloc h help version audio-help"
+        " no-hpet no-reboot no-shutdown no-user-config nodefaults nographic only-migratable portrait"
+        " preconfig s"
+        " singlestep snapshot usb win2k-hack xen-attach xen-domid-restrict mem-prealloc h help version"
+        " audio-help"
         " semihosting"
     ).split()
 )
@@ -44,12 +51,16 @@ KNOWN_CPUS = frozenset("qemu64 qemu32 kvm64 kvm32 max host base pentium".split()
 #: Device models that need no look into the profile: what managers usually ask for.
 KNOWN_DEVICES = frozenset(
     (
-        "e1000 e1000e ich9-ahci ich9-intel-hda hda-duplex hda-micro i6300esb ib700 ide-cd ide-hd intel-hda isa-serial"
+        "e1000 e1000e ich9-ahci ich9-intel-hda hda-duplex hda-micro i6300esb ib700 ide-cd ide-hd intel-hda"
+        " isa-serial"
         " isa-fdc nec-usb-xhci nvme pci-bridge pcie-pci-bridge pcie-root-port piix3-usb-uhci ich9-usb-ehci1"
-        " ich9-usb-uhci1 ich9-usb-uhci2 ich9-usb-uhci3 pvpanic qemu-xhci qxl-vga rtl8139 scsi-cd scsi-hd tpm-crb"
+        " ich9-usb-uhci1 ich9-usb-uhci2 ich9-usb-uhci3 pvpanic qemu-xhci qxl-vga rtl8139 scsi-cd scsi-hd"
+        " tpm-crb"
         " tpm-tis usb-hub usb-kbd usb-mouse usb-redir usb-storage usb-tablet VGA cirrus-vga bochs-display"
         " virtconsole virtio-9p-pci virtio-balloon-pci virtio-blk-pci virtio-gpu-pci virtio-input-host-pci"
-        " virtio-keyboard-pci virtio-mouse-pci virtio-net-pci virtio-rng-pci virtio-scsi-pci virtio-serial-pci"
-        " virtio-tablet-pci virtio-vga virtserialport vfio-pci vmgenid vhost-vsock-pci vhost-user-fs-pci lsi lsi53c895a"
+        " virtio-keyboard-pci virtio-mouse-pci virtio-net-pci virtio-rng-pci virtio-scsi-pci"
+        " virtio-serial-pci"
+        " virtio-tablet-pci virtio-vga virtserialport vfio-pci vmgenid vhost-vsock-pci vhost-user-fs-pci"
+        " lsi lsi53c895a"
     ).split()
 )

@@ -1,6 +1,8 @@
+# ruff: noqa: SLF001, SIM105  (posix._exit and socket._accept are what they are; contextlib is not on this path)
 """The process driver: carries the machine's actions out with real sockets, signals and clocks.
 
-Knows the kernel. Must not know QMP. Everything that is imported before the monitor socket listens is counted in
+Knows the kernel. Must not know QMP. Everything that is imported before the monitor socket listens is
+counted in
 milliseconds, so this module uses the built-in modules below the standard library (``_socket``, ``posix``,
 ``_signal``) and its own loop of epoll and a heap of timers.
 
@@ -9,7 +11,7 @@ Whatever goes wrong inside, the user sees one line on standard error and exit st
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import posix
 import sys
 import time
@@ -19,7 +21,8 @@ from _socket import socket as Socket  # noqa: N812 - a class, whatever its case
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, epoll
 
 from fakeqemu import actions as do
-from fakeqemu.machine import FakeQemu, Host
+from fakeqemu.machine import FakeQemu
+from fakeqemu.realhost import RealHost, command_of, reason, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,43 +33,13 @@ if TYPE_CHECKING:
     from fakeqemu.machine import Step
     from fakeqemu.script import Script
 
-__all__ = ["Process", "RealHost", "main"]
+__all__ = ["Process", "main"]
 
 #: Signals that the machine is told of; the others do what signals do.
 ROUTED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGALRM)
 _READ_SIZE = 1 << 16
 #: What is read or sent in one turn of the loop, so that no client starves the others.
 _TURNS = 16
-
-
-class RealHost(Host):
-    """Looks at the files of this host."""
-
-    __slots__ = ()
-
-    def file_error(self, path: str) -> str | None:
-        """Why a disk image cannot be opened, in the system's words."""
-        try:
-            posix.close(posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC))
-        except OSError as error:
-            return error.strerror
-        return None
-
-    def virtual_size(self, path: str) -> int | None:
-        """Size of the disk in an image: from a qcow2 header, or the size of a raw file."""
-        try:
-            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            head = posix.read(fd, 32)
-            if head[:4] == b"QFI\xfb":
-                return int.from_bytes(head[24:32], "big")
-            return posix.fstat(fd).st_size // 512 * 512
-        except OSError:
-            return None
-        finally:
-            posix.close(fd)
 
 
 class _Connection:
@@ -117,7 +90,7 @@ class Process:
         while True:
             self._turn()
 
-    # -- time ---------------------------------------------------------------------------------------------------
+    # -- time ------------------------------------------------------------------------------------------------
 
     def _now(self) -> int:
         return time.monotonic_ns() - self._start_ns
@@ -150,7 +123,7 @@ class Process:
                 self._due()
         self._due()
 
-    # -- actions ------------------------------------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------------------------
 
     def _bind(self, action: do.Bind) -> None:
         sock = Socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
@@ -162,7 +135,7 @@ class Process:
                 posix.unlink(action.path)
                 self._bind(action)
                 return
-            self._plan(self._machine.bind_failed(self._now(), action.chardev, action.path, _reason(error)))
+            self._plan(self._machine.bind_failed(self._now(), action.chardev, action.path, reason(error)))
             return
         if action.mode is not None:
             posix.chmod(action.path, action.mode)
@@ -202,7 +175,7 @@ class Process:
             sock = Socket(fileno=fd)
             posix.set_inheritable(fd, False)  # noqa: FBT003 - the system call's own signature
         except OSError as error:
-            self._plan(self._machine.adopt_failed(self._now(), chardev, fd, _reason(error)))
+            self._plan(self._machine.adopt_failed(self._now(), chardev, fd, reason(error)))
             return None
         sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         return sock
@@ -217,7 +190,7 @@ class Process:
 
     def _accepted(self, chardev: str, sock: Socket) -> None:
         try:
-            fd, _ = sock._accept()
+            fd, _ = sock._accept()  # type: ignore[attr-defined]  # as socket.socket.accept does
         except OSError:
             return  # the client has gone again, or descriptors ran out: the listener stays armed
         self._forget(sock.fileno())
@@ -255,17 +228,17 @@ class Process:
                 self._lost(conn)
 
     def _stderr(self, action: do.Stderr) -> None:
-        _write(2, action.text)
+        write_all(2, action.text)
 
     def _stdout(self, action: do.Stdout) -> None:
-        _write(1, action.text)
+        write_all(1, action.text)
 
     def _pidfile(self, action: do.WritePidfile) -> None:
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
         try:
             fd = posix.open(action.path, flags, 0o600)
         except OSError as error:
-            self._plan(self._machine.pidfile_failed(self._now(), action.path, _reason(error)))
+            self._plan(self._machine.pidfile_failed(self._now(), action.path, reason(error)))
             return
         posix.write(fd, b"%d\n" % posix.getpid())
         posix.close(fd)
@@ -291,7 +264,7 @@ class Process:
     def _note(self, action: do.Note) -> None:
         """Nobody watches a process from inside."""
 
-    # -- connections --------------------------------------------------------------------------------------------
+    # -- connections -----------------------------------------------------------------------------------------
 
     def _watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
         self._handlers[fd] = handler
@@ -340,7 +313,7 @@ class Process:
         conn.sock.close()
         self._plan(self._machine.disconnected(self._now(), conn.number))
 
-    # -- signals ------------------------------------------------------------------------------------------------
+    # -- signals ---------------------------------------------------------------------------------------------
 
     def _routed(self) -> tuple[int, ...]:
         extra: set[int] = set()
@@ -368,11 +341,11 @@ class Process:
     def _signalled(self, pipe: int) -> None:
         for line in posix.read(pipe, 4096).splitlines():
             signum, pid = map(int, line.split())
-            sender = (pid, _command(pid)) if pid else None
+            sender = (pid, command_of(pid)) if pid else None
             self._plan(self._machine.signalled(self._now(), signum, sender))
             self._due()
 
-    # -- daemon -------------------------------------------------------------------------------------------------
+    # -- daemon ----------------------------------------------------------------------------------------------
 
     def _fork(self) -> None:
         """os_daemonize(): the first process waits until the last one is set up."""
@@ -421,29 +394,6 @@ _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
 }
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
-def _write(fd: int, text: str) -> None:
-    try:
-        posix.write(fd, text.encode("utf-8", "surrogateescape"))
-    except OSError:
-        pass  # nobody listens to our words
-
-
-def _command(pid: int) -> str:
-    """The name a process was started under."""
-    try:
-        fd = posix.open(f"/proc/{pid}/cmdline", posix.O_RDONLY)
-    except OSError:
-        return "<unknown process>"
-    try:
-        return posix.read(fd, 4096).split(b"\0")[0].decode("utf-8", "replace")
-    finally:
-        posix.close(fd)
-
-
 def main(argv: Sequence[str]) -> None:
     """Be a QEMU with this command line; never returns."""
     try:
@@ -455,7 +405,7 @@ def main(argv: Sequence[str]) -> None:
             try:
                 script = Script.load(path.decode("utf-8", "surrogateescape"))
             except ScriptError as error:
-                _write(2, f"fakeqemu: {error}\n")
+                write_all(2, f"fakeqemu: {error}\n")
                 posix._exit(1)
         seed = posix.environ.get(b"FAKEQEMU_SEED", b"0").decode("utf-8", "replace")
         Process(argv, script, seed).run()
@@ -469,7 +419,7 @@ def main(argv: Sequence[str]) -> None:
             place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
             trace = trace.tb_next
         text = " ".join(str(error).split())
-        _write(2, f"fakeqemu: internal error: {kind.__name__}: {text}{place}\n")
+        write_all(2, f"fakeqemu: internal error: {kind.__name__}: {text}{place}\n")
         posix._exit(1)
 
 

@@ -1,10 +1,9 @@
-"""Facts of a real QEMU, as recorded by `fakeqemu.record`: loaded when asked for, and only as far as asked for.
+"""Facts of a real QEMU, as recorded by `fakeqemu.record`: loaded when and as far as they are asked for.
 
 Knows the profile file. Must not know the machine. A profile is gzip'ed JSON with one member a line, in this
 order: ``provenance``, ``facts`` (small), ``arguments`` (what commands accept), then one recorded reply a line,
-named by its command and arguments. The loader uses the lines: nothing but the wanted members is parsed, and a
-recorded reply is sent as the text it was. Replies about a live machine stay in the file for comparison only
-when no command models them.
+named by its command and arguments; a name with ``!`` before it holds a recorded refusal. The loader uses the
+lines: nothing but the wanted members is parsed, and a recorded reply is sent as the text it was.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ class Profile:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """``commands``: name -> type; ``types``: what the types are; ``oob``: commands that may be out of band."""
+        """What commands accept: ``commands`` (name -> type), ``types``, ``oob`` (may be out of band)."""
         if self._arguments is None:
             self._arguments = parse(self._line("arguments") or "{}")
         return self._arguments

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (long lists of words read better as text)
 """One reader for each option that a fake looks at: what it says, and what QEMU says when it is wrong.
 
 Knows the syntax of each option. Must not know the checks of the whole. On the start-up path.
@@ -90,7 +91,7 @@ def _accel(line: CommandLine, value: str, _text: str) -> None:
 
 
 def _cpu(line: CommandLine, value: str, _text: str) -> None:
-    line.cpu = value.split(",")[0]
+    line.cpu = value.partition(",")[0]
 
 
 def _pidfile(line: CommandLine, value: str, _text: str) -> None:
@@ -121,7 +122,8 @@ def _watchdog_action(line: CommandLine, value: str, _text: str) -> None:
 
 
 _BACKENDS = frozenset(
-    "testdev pty wctablet serial tty file memory ringbuf udp parallel parport vc socket msmouse null qemu-vdagent"
+    "testdev pty wctablet serial tty file memory ringbuf udp parallel parport vc socket msmouse null"
+    " qemu-vdagent"
     " pipe mux stdio spicevmc spiceport dbus braille".split()
 )
 
@@ -220,12 +222,17 @@ def _device(line: CommandLine, value: str, text: str) -> None:
 
 
 _OBJECTS = frozenset(
-    "authz-list authz-listfile authz-pam authz-simple can-bus can-host-socketcan colo-compare cryptodev-backend"
-    " cryptodev-backend-builtin cryptodev-backend-lkcf cryptodev-vhost-user dbus-vmstate filter-buffer filter-dump"
-    " filter-mirror filter-redirector filter-replay filter-rewriter input-barrier input-linux iothread main-loop"
+    "authz-list authz-listfile authz-pam authz-simple can-bus can-host-socketcan colo-compare"
+    " cryptodev-backend"
+    " cryptodev-backend-builtin cryptodev-backend-lkcf cryptodev-vhost-user dbus-vmstate filter-buffer"
+    " filter-dump"
+    " filter-mirror filter-redirector filter-replay filter-rewriter input-barrier input-linux iothread"
+    " main-loop"
     " memory-backend-epc memory-backend-file memory-backend-memfd memory-backend-ram pr-manager-helper qtest"
-    " rng-builtin rng-egd rng-random secret secret_keyring sev-guest thread-context s390-pv-guest throttle-group"
-    " tls-cipher-suites tls-creds-anon tls-creds-psk tls-creds-x509 x-remote-object x-vfio-user-server".split()
+    " rng-builtin rng-egd rng-random secret secret_keyring sev-guest thread-context s390-pv-guest"
+    " throttle-group"
+    " tls-cipher-suites tls-creds-anon tls-creds-psk tls-creds-x509 x-remote-object"
+    " x-vfio-user-server".split()
 )
 
 
@@ -265,7 +272,8 @@ def _netdev(line: CommandLine, value: str, text: str) -> None:
 
 
 _DRIVERS = frozenset(
-    "blkdebug blklogwrites blkreplay blkverify bochs cloop compress copy-before-write copy-on-read dmg file ftp ftps"
+    "blkdebug blklogwrites blkreplay blkverify bochs cloop compress copy-before-write copy-on-read dmg"
+    " file ftp ftps"
     " gluster host_cdrom host_device http https io_uring iscsi luks nbd nfs null-aio null-co nvme parallels"
     " preallocate qcow qcow2 qed quorum raw rbd replication snapshot-access ssh throttle vdi vhdx"
     " virtio-blk-vhost-user virtio-blk-vhost-vdpa vmdk vpc vvfat".split()
@@ -324,11 +332,13 @@ def _only(*known: str) -> Callable[[CommandLine, str, str], None]:
 
 
 READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
-    "M": _machine, "accel": _accel, "action": _action, "blockdev": _blockdev, "cdrom": _disk, "chardev": _chardev,
+    "M": _machine, "accel": _accel, "action": _action, "blockdev": _blockdev, "cdrom": _disk, "chardev":
+    _chardev,
     "cpu": _cpu, "device": _device, "drive": _drive, "hda": _disk, "hdb": _disk, "hdc": _disk, "hdd": _disk,
     "incoming": _incoming, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,
     "msg": _only("timestamp", "guest-name"), "name": _name, "netdev": _netdev, "object": _object,
     "overcommit": _only("mem-lock", "cpu-pm"), "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp_pretty,
-    "sandbox": _only("enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"), "serial": _serial,
+    "sandbox": _only("enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"),
+    "serial": _serial,
     "smp": _smp, "spice": _spice, "uuid": _uuid, "vnc": _vnc, "watchdog-action": _watchdog_action,
 }  # fmt: skip

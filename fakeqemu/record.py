@@ -24,19 +24,23 @@ __all__ = ["RecordError", "record", "write_profile"]
 PLAIN = (
     "query-version", "query-target", "query-qmp-schema", "query-commands", "query-kvm", "query-machines",
     "query-cpu-definitions", "query-tpm-models", "query-tpm-types", "query-command-line-options",
-    "query-migrate-capabilities", "query-migrate-parameters", "query-chardev-backends", "query-sev-capabilities",
+    "query-migrate-capabilities", "query-migrate-parameters", "query-chardev-backends",
+    "query-sev-capabilities",
     "query-sgx-capabilities", "query-gic-capabilities", "query-jobs", "query-block-jobs", "query-migrate",
     "query-dump", "query-fdsets", "query-replay", "query-tpm", "query-pr-managers", "query-stats-schemas",
     "query-audiodevs", "query-display-options", "query-colo-status",
     "query-dirty-rate", "query-xen-replication-status",
 )  # fmt: skip
-#: Device models whose properties libvirt 7.0.0 to 9.0.0 asks for (qemu_capabilities.c), and those of usual guests.
+#: Device models whose properties libvirt 7.0.0 to 9.0.0 asks for (qemu_capabilities.c), and those of usual
+#: guests.
 DEVICES = (
-    "virtio-blk-pci", "virtio-net-pci", "virtio-scsi-pci", "virtio-blk-ccw", "virtio-net-ccw", "virtio-scsi-ccw",
-    "vfio-pci", "scsi-hd", "ide-hd", "PIIX4_PM", "usb-redir", "usb-storage", "kvm-pit", "VGA", "vmware-svga", "qxl",
+    "virtio-blk-pci", "virtio-net-pci", "virtio-scsi-pci", "virtio-blk-ccw", "virtio-net-ccw",
+    "virtio-scsi-ccw",
+    "vfio-pci", "scsi-hd", "ide-hd", "PIIX4_PM", "usb-redir", "usb-storage", "kvm-pit", "VGA",
+    "vmware-svga", "qxl",
     "virtio-gpu-pci", "virtio-gpu-device", "ICH9-LPC", "virtio-balloon-pci", "virtio-balloon-ccw",
-    "virtio-balloon-device", "intel-iommu", "mch", "nvdimm", "pcie-root-port", "usb-host", "vhost-user-fs-device",
-    "virtio-mem-pci", "virtio-iommu-pci",
+    "virtio-balloon-device", "intel-iommu", "mch", "nvdimm", "pcie-root-port", "usb-host",
+    "vhost-user-fs-device", "virtio-mem-pci", "virtio-iommu-pci",
 )  # fmt: skip
 TYPES = ("memory-backend-file", "memory-backend-memfd", "max-{arch}-cpu", "none-machine")
 EXPANSIONS = (
@@ -91,8 +95,8 @@ def record(qemu: str) -> dict[str, str]:
     """
     with tempfile.TemporaryDirectory(prefix="fakeqemu-") as directory:
         path = f"{directory}/monitor.sock"
-        argv = [qemu, "-S", "-no-user-config", "-nodefaults", "-display", "none", "-machine", "none,accel=tcg",
-                "-qmp", f"unix:{path},server=on,wait=off"]  # fmt: skip
+        quiet = ["-S", "-no-user-config", "-nodefaults", "-display", "none", "-machine", "none,accel=tcg"]
+        argv = [qemu, *quiet, "-qmp", f"unix:{path},server=on,wait=off"]
         try:
             with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:  # noqa: S603
                 try:

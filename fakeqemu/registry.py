@@ -2,7 +2,8 @@
 
 Knows which module holds which family. Must not know what any command does.
 
-A new family is a module in `fakeqemu.commands` whose functions carry ``@command``; add its name to `FAMILIES`.
+A new family is a module in `fakeqemu.commands` whose functions carry ``@command``; add its name to
+`FAMILIES`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def _fail(text: str) -> CommandError:
     return CommandError("GenericError", text)
 
 
-def _visit(types: dict[str, Any], kind: str, value: Any, path: str, leaf: str) -> None:
+def _visit(  # noqa: C901, PLR0912 - one branch for each kind of type
+    types: dict[str, Any], kind: str, value: Any, path: str, leaf: str
+) -> None:
     if kind.startswith("["):
         if type(value) is not list:
             raise _wrong(path, "array")

@@ -2,8 +2,8 @@
 
 Knows click and the package's tools. Must not know the machine.
 
-Exit status: 0 all well, 1 it did not work (the QEMU could not be asked, a profile is damaged), 2 wrong usage or
-a script with mistakes.
+Exit status: 0 all well, 1 it did not work (the QEMU could not be asked, a profile is damaged), 2 wrong
+usage or a script with mistakes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,15 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--qemu", required=True, metavar="PATH", help="The QEMU to ask, e.g. /usr/bin/qemu-system-x86_64.")
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="The profile to write (gzip'ed JSON).")  # fmt: skip
+@click.option("--qemu", required=True, metavar="PATH", help="The QEMU to ask, by its path.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The profile to write (gzip'ed JSON).",
+)
 def record(qemu: str, output: Path) -> None:
     """Ask a real QEMU what managers ask, and write its answers down as a profile."""
     from fakeqemu.record import RecordError, write_profile
@@ -47,8 +53,8 @@ def profiles() -> None:
             provenance = Profile(str(path)).provenance
         except ProfileError as error:
             raise click.ClickException(str(error)) from error
-        name = path.name.removesuffix(".json.gz")
-        click.echo(f"{name}\t{provenance['program']} {provenance['version']} {provenance['package']}".rstrip())
+        words = [str(provenance[word]) for word in ("program", "version", "package")]
+        click.echo(f"{path.name.removesuffix('.json.gz')}\t{' '.join(words)}".rstrip())
 
 
 @main.command()

@@ -17,7 +17,8 @@ __all__ = ["RECORDED", "query_kvm", "query_name", "query_target", "query_uuid"]
 
 #: Commands without arguments whose reply is what the real QEMU said, whatever the machine.
 RECORDED = (
-    "query-version", "query-commands", "query-qmp-schema", "query-machines", "query-tpm-models", "query-tpm-types",
+    "query-version", "query-commands", "query-qmp-schema", "query-machines", "query-tpm-models",
+    "query-tpm-types",
     "query-chardev-backends", "query-jobs", "query-block-jobs", "query-migrate", "query-dump", "query-fdsets",
     "query-replay", "query-tpm", "query-pr-managers",
 )  # fmt: skip

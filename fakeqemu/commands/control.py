@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
     from fakeqemu.session import Session
 
-__all__ = ["quit_", "qmp_capabilities"]
+__all__ = ["qmp_capabilities", "quit_"]
 
 
 @command("qmp_capabilities", takes=True)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["query_cpus_fast", "query_hotpluggable_cpus", "query_iothreads"]
 
-#: How far a CPU's thread id is from the process's: the main thread and QEMU's RCU and I/O threads come before.
+#: How far a CPU's thread id is from the process's: the main thread and QEMU's RCU and I/O threads come
+#: before.
 FIRST_THREAD = 3
 
 

@@ -16,7 +16,7 @@ __all__ = ["expire_password", "query_spice", "query_vnc", "query_vnc_servers", "
 
 
 def _address(display: str) -> tuple[str, str, str]:
-    host, _, number = display.split(",")[0].rpartition(":")
+    host, _, number = display.partition(",")[0].rpartition(":")
     try:
         port = str(5900 + int(number))
     except ValueError:
@@ -38,8 +38,13 @@ def query_vnc(machine: FakeQemu, session: Session) -> dict[str, Any]:
     display = machine.line.vnc[0]
     host, port, family = _address(display)
     return {
-        "enabled": True, "auth": _auth(display), "family": family, "clients": [], "service": port, "host": host,
-    }  # fmt: skip
+        "enabled": True,
+        "auth": _auth(display),
+        "family": family,
+        "clients": [],
+        "service": port,
+        "host": host,
+    }
 
 
 @command("query-vnc-servers")

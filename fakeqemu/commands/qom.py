@@ -50,7 +50,8 @@ def _container(children: dict[str, str]) -> Node:
 
 
 def _device(machine: FakeQemu, model: Model, device: Any) -> Node:
-    properties, values = dict(_DEVICE), {"realized": True, "hotplugged": False, "hotpluggable": True}
+    properties = dict(_DEVICE)
+    values: dict[str, Any] = {"realized": True, "hotplugged": False, "hotpluggable": True}
     recorded = machine.profile.value("device-list-properties", {"typename": device.kind}) or ()
     for entry in recorded:
         properties.setdefault(entry["name"], entry["type"])
@@ -101,11 +102,12 @@ def find(machine: FakeQemu, path: str) -> Node:
     parts = [part for part in path.split("/") if part]
     peripherals = {device.id: device for device in line.devices if device.id is not None}
     where = "/" + "/".join(parts)
+    cpus = [model.cpu_path(index) for index in range(model.cpus)]
     fixed: dict[str, dict[str, str]] = {
         "/": {"objects": "container", "machine": f"{line.machine}-machine", "chardevs": "container"},
         "/machine": {"peripheral": "container", "peripheral-anon": "container", "unattached": "container"},
         "/machine/peripheral": {name: device.kind for name, device in peripherals.items()},
-        "/machine/unattached": {model.cpu_path(index).rpartition("/")[2]: model.cpu_type for index in range(model.cpus)},
+        "/machine/unattached": {path.rpartition("/")[2]: model.cpu_type for path in cpus},
         "/machine/peripheral-anon": {},
         "/objects": {name: thing.kind for name, thing in line.objects.items()},
         "/chardevs": {name: f"chardev-{thing.backend}" for name, thing in line.chardevs.items()},
@@ -118,9 +120,8 @@ def find(machine: FakeQemu, path: str) -> Node:
     name = parts[-1] if parts else ""
     if name in peripherals and where in (f"/machine/peripheral/{name}", f"/{name}" if path == name else ""):
         return _device(machine, model, peripherals[name])
-    for index in range(model.cpus):
-        if where == model.cpu_path(index):
-            return _cpu(model, index)
+    if where in cpus:
+        return _cpu(model, cpus.index(where))
     if name in line.objects and (where == f"/objects/{name}" or path == name):
         thing = line.objects[name]
         return Node(thing.kind, {"type": "string"} | dict.fromkeys(thing.options, "str"), dict(thing.options))

@@ -41,7 +41,7 @@ _PROGRAMS = ("qemu-system-", "fakeqemu-system-", "qemu-kvm")
 
 def _is_qemu(program: str) -> bool:
     """Whether the simulated host has that program: it has a QEMU under any name that says so."""
-    return os.path.basename(program).startswith(_PROGRAMS) and not program.startswith("/nonexistent/")
+    return program.rpartition("/")[2].startswith(_PROGRAMS) and not program.startswith("/nonexistent/")
 
 
 class SimLauncher:
@@ -131,7 +131,7 @@ class SimLauncher:
         if append is not None:
             append(path, data)
             return
-        self._files.make_dirs(os.path.dirname(path))
+        self._files.make_dirs(path.rpartition("/")[0] or "/")
         with open(path, "ab") as file:  # noqa: PTH123 - the seam speaks of paths as strings
             file.write(data)
 
@@ -181,8 +181,8 @@ class SimProcess:
     """`virtsim.host.abc.Process` of a `SimLauncher`: one machine, and what the kernel would keep for it."""
 
     __slots__ = (
-        "_bound", "_busy", "_clients", "_inherited", "_launcher", "_listeners", "_log", "_loop", "_machine", "_net",
-        "_next_conn", "_queue", "_status", "_timers", "_waiters",
+        "_bound", "_busy", "_clients", "_inherited", "_launcher", "_listeners", "_log", "_loop",
+        "_machine", "_net", "_next_conn", "_queue", "_status", "_timers", "_waiters",
     )  # fmt: skip
 
     def __init__(
