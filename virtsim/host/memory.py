@@ -77,7 +77,7 @@ class MemoryFiles:
         path = _clean(path)
         node = self._nodes.get(path)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise self._missing(path)
         if isinstance(node, _Directory):
             raise _error(errno.EISDIR, path)
         self._drop(path)
@@ -118,6 +118,10 @@ class MemoryFiles:
         """Every path but the root, sorted."""
         return sorted(path for path in self._nodes if path != "/")
 
+    def files(self) -> list[str]:
+        """The paths of all ordinary files, sorted."""
+        return sorted(path for path, node in self._nodes.items() if isinstance(node, bytearray))
+
     def sockets(self) -> list[str]:
         """The paths of all socket files, sorted."""
         return sorted(path for path, node in self._nodes.items() if isinstance(node, _Socket))
@@ -133,7 +137,7 @@ class MemoryFiles:
         """What `add_socket` was given, or None for anything else. Raises FileNotFoundError."""
         found = self._nodes.get(path)
         if found is None and (found := self._nodes.get(_clean(path))) is None:
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+            raise self._missing(path)
         return found.node if isinstance(found, _Socket) else None
 
     def watch(self, path: str, callback: Callable[[], None]) -> None:
@@ -155,20 +159,32 @@ class MemoryFiles:
         if isinstance(node, bytearray):
             return node
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise self._missing(path)
         raise _error(errno.EISDIR if isinstance(node, _Directory) else errno.ENXIO, path)
 
     def _directory(self, path: str) -> _Directory:
         node = self._nodes.get(path)
         if isinstance(node, _Directory):
             return node
-        raise _error(errno.ENOENT if node is None else errno.ENOTDIR, path)
+        raise self._missing(path) if node is None else _error(errno.ENOTDIR, path)
+
+    def _missing(self, path: str) -> OSError:
+        """Why there is nothing at that path: it is not there, or a file stands where a directory should."""
+        parent = path.rpartition("/")[0]
+        while parent:
+            node = self._nodes.get(parent)
+            if isinstance(node, _Directory):
+                break
+            if node is not None:
+                return _error(errno.ENOTDIR, path)
+            parent = parent.rpartition("/")[0]
+        return FileNotFoundError(errno.ENOENT, "No such file or directory", path)
 
     def _put(self, path: str, node: _Directory | _Socket | bytearray) -> None:
         parent, name = posixpath.split(path)
         directory = self._nodes.get(parent)
         if not isinstance(directory, _Directory):
-            raise _error(errno.ENOENT if directory is None else errno.ENOTDIR, path)
+            raise self._missing(path)
         created = path not in self._nodes
         directory.names[name] = None
         self._nodes[path] = node

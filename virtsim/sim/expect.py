@@ -267,15 +267,20 @@ def _check_limit(wanted: int | str, window: StepWindow, target: str) -> Check:
 def _check_signals(wanted: Sequence[tuple[str, int]], window: StepWindow, target: str, *, real: bool) -> Check:
     begin = window.records[0]["t"]
     seen = [
-        (signal.Signals(record["signal"]).name, record["t"] - begin)
+        (_signal_name(record["signal"]), record["t"] - begin)
         for record in window.of("signal", [target])
-        if record["signal"]
+        if record["signal"] not in {0, "0"}
     ]
     ok = len(seen) == len(wanted) and all(
         name == want and (time == when if not real else real_bounds(when)[0] <= time <= real_bounds(when)[1])
         for (name, time), (want, when) in zip(seen, wanted, strict=False)
     )
     return Check("signals", ok, _signals(wanted), _signals(seen))
+
+
+def _signal_name(value: int | str) -> str:
+    """A signal's name; journals have it by name or by number."""
+    return value if isinstance(value, str) else signal.Signals(value).name
 
 
 def _signals(signals: Sequence[tuple[str, int]]) -> str:

@@ -37,10 +37,8 @@ class Leftovers:
         loop = asyncio.get_running_loop()
         memory = loop.net if isinstance(loop, VirtualLoop) and isinstance(loop.net, MemoryNet) else None
         if isinstance(context.files, MemoryFiles):
-            files = [path for path in context.files.nodes() if path.startswith(world.run_dir + "/")]
             sockets = context.files.sockets()
-            folders = {os.path.dirname(path) for path in context.files.nodes()}
-            files = [path for path in files if path not in folders and path not in sockets]
+            files = [path for path in context.files.files() if path.startswith(world.run_dir + "/")]
         else:
             found = list(_below(world.run_dir))
             sockets = [path for path in found if Path(path).is_socket()]

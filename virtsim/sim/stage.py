@@ -174,7 +174,7 @@ class Stage:
             left = step.at - self.now_ns()
             if left > 0:
                 await asyncio.sleep(left / 1e9)
-        CURRENT_STEP.set(number)
+        token = CURRENT_STEP.set(number)
         targets = tuple(self._loaded.cast.expand(step.targets))
         acting = _Acting(number, step, targets, len(self.records))
         place = {"target": ", ".join(step.targets)} if step.targets else {}
@@ -188,6 +188,7 @@ class Stage:
             await self._perform(acting)
             outcome = "failed" if acting.failures else "passed"
         finally:
+            CURRENT_STEP.reset(token)
             failure = next(iter(acting.failures.values()), None)
             self._world.note(
                 "step.end", "run", step=number, outcome=outcome, elapsed_ns=self._world.now_ns() - begin,
