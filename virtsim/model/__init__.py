@@ -6,7 +6,7 @@ QEMU makes of any of it.
 
 from __future__ import annotations
 
-from virtsim.model._fields import evolve
+from virtsim.model._plan import evolve
 from virtsim.model._read import Unclaimed
 from virtsim.model.domain import Domain, ParsedDomain, dump_domain, parse_domain
 

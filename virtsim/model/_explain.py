@@ -9,29 +9,94 @@ from __future__ import annotations
 import difflib
 import re
 
-from virtsim.model._fields import Leaf, Node, Raw, Sub
+from virtsim.model._plan import Leaf, Node, Raw, Sub
 
-__all__ = ["attribute_place", "bad_value", "libxml_words", "missing_leaf", "unknown_attribute", "unknown_element"]
+__all__ = [
+    "attribute_place",
+    "bad_value",
+    "libxml_words",
+    "missing_leaf",
+    "unknown_attribute",
+    "unknown_element",
+]
 
 #: Elements that libvirt 9.0.0 knows at these places and the model does not have.
 NOT_MODELLED: dict[str, frozenset[str]] = {
     "domain": frozenset(
-        "genid maxMemory blkiotune memtune vcpus iothreadids defaultiothread cputune numatune sysinfo bootloader "
-        "bootloader_args idmap perf keywrap launchSecurity on_lockfailure".split()
+        [
+            "genid",
+            "maxMemory",
+            "blkiotune",
+            "memtune",
+            "vcpus",
+            "iothreadids",
+            "defaultiothread",
+            "cputune",
+            "numatune",
+            "sysinfo",
+            "bootloader",
+            "bootloader_args",
+            "idmap",
+            "perf",
+            "keywrap",
+            "launchSecurity",
+            "on_lockfailure",
+        ]
     ),
     "devices": frozenset(
-        "lease filesystem smartcard parallel redirfilter hub nvram shmem memory iommu vsock "
-        "crypto".split()
+        [
+            "lease",
+            "filesystem",
+            "smartcard",
+            "parallel",
+            "redirfilter",
+            "nvram",
+            "shmem",
+            "memory",
+            "iommu",
+            "vsock",
+            "crypto",
+        ]
     ),
     "disk": frozenset(
-        "auth mirror backingStore backenddomain geometry blockio iotune encryption vendor product wwn privateData "
-        "throttlefilters transient".split()
+        [
+            "auth",
+            "mirror",
+            "backingStore",
+            "backenddomain",
+            "geometry",
+            "blockio",
+            "iotune",
+            "encryption",
+            "vendor",
+            "product",
+            "wwn",
+            "privateData",
+            "throttlefilters",
+            "transient",
+        ]
     ),
     "interface": frozenset(
-        "bandwidth vlan virtualport port guest ip route script downscript backenddomain filterref tune coalesce "
-        "teaming backend portForward".split()
+        [
+            "bandwidth",
+            "vlan",
+            "virtualport",
+            "port",
+            "guest",
+            "ip",
+            "route",
+            "script",
+            "downscript",
+            "backenddomain",
+            "filterref",
+            "tune",
+            "coalesce",
+            "teaming",
+            "backend",
+            "portForward",
+        ]
     ),
-    "os": frozenset("acpi initarg initenv initdir inituser initgroup smbios".split()),
+    "os": frozenset(["acpi", "initarg", "initenv", "initdir", "inituser", "initgroup", "smbios"]),
 }
 
 
@@ -68,7 +133,7 @@ def _nearest(word: str, known: list[str], form: str) -> str:
 
 
 def bad_value(leaf: Leaf, element: str, text: str, hint: str) -> str:
-    """libvirt's sentence for a value that cannot be read (``virXMLPropEnum``, ``virXMLPropUInt`` and kin)."""
+    """Libvirt's sentence for a value that cannot be read (``virXMLPropEnum``, ``virXMLPropUInt`` and kin)."""
     if leaf.words.bad:
         return leaf.words.bad.format(text)
     if leaf.unit is not None:
@@ -80,7 +145,7 @@ def bad_value(leaf: Leaf, element: str, text: str, hint: str) -> str:
 
 
 def missing_leaf(path: str, element: str) -> str:
-    """libvirt's sentence for a leaf that must be there and is not."""
+    """Libvirt's sentence for a leaf that must be there and is not."""
     above, _, attr = path.rpartition("@")
     if not attr or "@" not in path:
         return f"missing element <{path}> in <{element}>"
@@ -114,7 +179,7 @@ def libxml_words(data: bytes) -> tuple[str, int, int] | None:
         first = entries[0] if entries else None
         if first is None:
             return None
-        return first.message, max(first.line, 1), max(first.column, 1)
+        return first.message.strip(), max(first.line, 1), max(first.column, 1)
     except ValueError:
         return None
     return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from virtsim.model._fields import NAMESPACES, Node, Raw, Sub, Variants, plan
+from virtsim.model._fields import Variants
+from virtsim.model._plan import NAMESPACES, Node, Raw, Sub, plan
 
 __all__ = ["build", "escape"]
 
@@ -34,9 +35,11 @@ def _filled(value: Any) -> list[str]:
     for child in plan(type(value)).order:
         if " " not in child.tag:
             continue
-        owned = [child.name] if isinstance(child, Sub | Raw) else [
-            part.name for part in child.order if isinstance(part, Sub | Raw)
-        ]
+        owned = (
+            [child.name]
+            if isinstance(child, Sub | Raw)
+            else [part.name for part in child.order if isinstance(part, Sub | Raw)]
+        )
         if any(getattr(value, name) for name in owned):
             names.append(child.tag)
     return names

@@ -79,7 +79,15 @@ class UnassignedAddress:
     """A host device that the guest is not given."""
 
 
-Address = PciAddress | DriveAddress | UsbAddress | VirtioSerialAddress | CcidAddress | IsaAddress | UnassignedAddress
+Address = (
+    PciAddress
+    | DriveAddress
+    | UsbAddress
+    | VirtioSerialAddress
+    | CcidAddress
+    | IsaAddress
+    | UnassignedAddress
+)
 
 ADDRESS = Variants(
     "type",

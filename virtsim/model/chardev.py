@@ -5,14 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virtsim.errors import ErrorCode
-from virtsim.model._codec import ONOFF, TEXT, UINT, YESNO, choice
+from virtsim.model._codec import ONOFF, UINT, YESNO, choice
 from virtsim.model._fields import Wording, at
 
 __all__ = ["CHARDEV_TYPES", "CHARDEV_WORDS", "CharSource"]
 
 CHARDEV_TYPES = choice(
-    "null", "vc", "pty", "dev", "file", "pipe", "stdio", "udp", "tcp", "unix", "spicevmc", "spiceport",
-    "nmdm", "qemu-vdagent", "dbus",
+    "null",
+    "vc",
+    "pty",
+    "dev",
+    "file",
+    "pipe",
+    "stdio",
+    "udp",
+    "tcp",
+    "unix",
+    "spicevmc",
+    "spiceport",
+    "nmdm",
+    "qemu-vdagent",
+    "dbus",
 )
 CHARDEV_WORDS = Wording(
     "unknown type presented to host for character device: {}", code=ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED

@@ -1,4 +1,4 @@
-"""Which device sits where: PCI slots and the bridges they take, drives, USB and virtio-serial ports.
+"""Which device sits where: drives, USB and virtio-serial ports; PCI slots are a page of their own.
 
 Knows the rules by which libvirt 9.0.0 assigns addresses (``qemuDomainAssignAddresses``), read off its results. Must
 not know how a device is told to QEMU.
@@ -6,369 +6,42 @@ not know how a device is told to QEMU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from virtsim.errors import ConfigUnsupported, InternalError, XMLError
+from virtsim.errors import XMLError
 from virtsim.model import evolve
-from virtsim.model.address import DriveAddress, PciAddress, UsbAddress, VirtioSerialAddress
-from virtsim.model.devices import Controller, Devices
+from virtsim.model.address import DriveAddress, UsbAddress, VirtioSerialAddress
+from virtsim.model.devices import Controller, Devices, Hub
 from virtsim.model.domain import Domain
+from virtsim.qemu.pci import assign_pci
 
 __all__ = ["assign", "drive_address", "target_number"]
 
-#: Slots of a bus of each model: the first and the last one that a device may have.
-_SLOTS: dict[str, tuple[int, int]] = {
-    "pci-root": (1, 31),
-    "pci-bridge": (1, 31),
-    "dmi-to-pci-bridge": (0, 31),
-    "pcie-root": (1, 31),
-    "pcie-root-port": (0, 0),
-    "pcie-to-pci-bridge": (1, 31),
-    "pcie-switch-upstream-port": (0, 31),
-    "pcie-switch-downstream-port": (0, 0),
+#: Ports of a USB controller by model; None: what the document says, or 4 (``virDomainUSBAddressControllerModelToPorts``).
+_USB_PORTS = {
+    "piix3-uhci": 2,
+    "piix4-uhci": 2,
+    "ehci": 6,
+    "ich9-ehci1": 6,
+    "vt82c686b-uhci": 2,
+    "pci-ohci": 3,
+    "nec-xhci": None,
+    "qemu-xhci": None,
 }
-#: Buses on which a device of a family may be put without being told to.
-_PCI_BUSES = frozenset({"pci-root", "pci-bridge", "pcie-to-pci-bridge"})
-_PCIE_BUSES = frozenset({"pcie-root-port", "pcie-switch-downstream-port"})
-_ROOT_BUSES = frozenset({"pcie-root"})
-#: libvirt's names for the devices that QEMU has for each model of PCI controller.
-_MODEL_NAMES = {
-    "pci-bridge": "pci-bridge",
-    "dmi-to-pci-bridge": "i82801b11-bridge",
-    "pcie-root-port": "pcie-root-port",
-    "pcie-to-pci-bridge": "pcie-pci-bridge",
-    "pcie-switch-upstream-port": "x3130-upstream",
-    "pcie-switch-downstream-port": "xio3130-downstream",
-}
-#: Functions of the companions of one EHCI controller in its slot.
-_USB_FUNCTIONS = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
-
-_ON_PCIE = frozenset({"e1000e", "igb", "vmxnet3"})
-_USB_ON_PCIE = frozenset({"nec-xhci", "qemu-xhci"})
-
-
-@dataclass(slots=True)
-class _Bus:
-    """A PCI bus: its model, and the functions in use of each slot (bits)."""
-
-    model: str
-    slots: dict[int, int]
-    ports: set[int]
-
-
-class _Pci:
-    """The PCI buses of one machine while addresses are given out."""
-
-    def __init__(self, models: list[str], *, grows: bool) -> None:
-        self.buses = [_Bus(model, {}, set()) for model in models]
-        self.grows = grows
-
-    def take(self, address: PciAddress) -> None:
-        """Reserve an address that the document gives.
-
-        Raises:
-            XMLError: somebody else has it, or there is no such bus or slot; libvirt's words.
-        """
-        text = f"{address.domain:04x}:{address.bus:02x}:{address.slot:02x}.{address.function:x}"
-        while self.grows and len(self.buses) <= min(address.bus, 255):
-            self._grow(_PCI_BUSES if self.buses[0].model == "pci-root" else _PCIE_BUSES)
-        if address.bus >= len(self.buses):
-            raise XMLError(f"Invalid PCI address {text}. Only PCI buses up to {len(self.buses) - 1} are available")
-        if address.domain:
-            raise XMLError(f"Invalid PCI address {text}. Only PCI domain 0 is available")
-        bus = self.buses[address.bus]
-        first, last = _SLOTS.get(bus.model, (0, 31))
-        if address.slot > 31:
-            raise XMLError(f"Invalid PCI address slot='0x{address.slot:x}', must be <= 0x1F")
-        if address.slot > last:
-            raise XMLError(f"Invalid PCI address {text}. slot must be <= {last}")
-        if address.slot < first:
-            raise XMLError(f"Invalid PCI address {text}. slot must be >= {first}")
-        if address.function > 7:
-            raise XMLError(f"Invalid PCI address {text}. function must be <= 7")
-        bit = 1 << address.function
-        if bus.slots.get(address.slot, 0) & bit:
-            raise XMLError(f"Attempted double use of PCI Address {text}")
-        bus.slots[address.slot] = bus.slots.get(address.slot, 0) | bit
-
-    def used(self, bus: int, slot: int) -> int:
-        """Functions in use of a slot, as bits."""
-        return self.buses[bus].slots.get(slot, 0)
-
-    def give(self, kinds: frozenset[str], *, port: bool = False, function: int = 0) -> PciAddress:
-        """The next free place on a bus of one of the models, which is added if none is left.
-
-        Args:
-            kinds: models of bus that will do.
-            port: a root port, eight of which share a slot.
-            function: the function to take of an empty slot.
-        """
-        for index, bus in enumerate(self.buses):
-            if bus.model in kinds and (found := _free(bus, port=port)) is not None:
-                slot, lowest = found
-                bus.slots[slot] = bus.slots.get(slot, 0) | 1 << (lowest or function)
-                if port:
-                    bus.ports.add(slot)
-                return PciAddress(bus=index, slot=slot, function=lowest or function)
-        if not self.grows:
-            raise InternalError("No more available PCI slots")
-        self._grow(kinds)
-        return self.give(kinds, port=port, function=function)
-
-    def _grow(self, kinds: frozenset[str]) -> None:
-        if self.buses[0].model == "pci-root" and kinds & _PCI_BUSES:
-            added = ["pci-bridge"]
-        elif kinds & _PCI_BUSES and self.buses[0].model == "pcie-root":
-            added = ["pcie-root-port", "pcie-to-pci-bridge"]
-        elif kinds & _PCIE_BUSES and self.buses[0].model == "pcie-root":
-            added = ["pcie-root-port"]
-        else:
-            raise InternalError("No more available PCI slots")
-        if len(self.buses) + len(added) > 256:
-            raise InternalError("No more available PCI slots")
-        self.buses.extend(_Bus(model, {}, set()) for model in added)
-
-
-def _free(bus: _Bus, *, port: bool) -> tuple[int, int] | None:
-    first, last = _SLOTS[bus.model]
-    for slot in range(first, last + 1):
-        used = bus.slots.get(slot, 0)
-        if not used:
-            return slot, 0
-        if port and slot in bus.ports and used != 0xFF:
-            return slot, next(function for function in range(8) if not used >> function & 1)
-    return None
+#: ``VIR_DOMAIN_USB_HUB_PORTS``.
+_HUB_PORTS = 8
 
 
 def assign(domain: Domain) -> Domain:
-    """Give an address to every device that needs one and has none, adding the PCI controllers this takes.
+    """Give an address to every device that needs one and has none, adding the controllers and hubs this takes.
 
     Raises:
         XMLError: two devices have the same address, or one that does not exist.
         InternalError: no place is left.
     """
-    devices = domain.devices
-    devices = _virtio_serial_ports(devices)
-    devices = _usb_ports(devices)
-    root = next((c for c in devices.controllers if c.type == "pci" and c.index == 0), None)
-    if root is None or root.model not in ("pci-root", "pcie-root"):
-        return evolve(domain, devices=devices)
-    devices = _with_bridges(devices)
-    models = _bus_models(devices)
-    pci = _Pci(models, grows=False)
-    devices = _place(devices, pci)
-    return evolve(domain, devices=_finished(devices))
-
-
-def _bus_models(devices: Devices) -> list[str]:
-    by_index = {c.index or 0: c.model or "" for c in devices.controllers if c.type == "pci"}
-    if max(by_index) > 255:
-        raise ConfigUnsupported("PCI controller index must be below 256")
-    return [by_index.get(index, "pci-bridge") for index in range(max(by_index) + 1)]
-
-
-def _with_bridges(devices: Devices) -> Devices:
-    """The first pass: everything is placed on buses that grow, to learn how many it takes."""
-    models = _bus_models(devices)
-    pci = _Pci(models, grows=True)
-    express = models[0] == "pcie-root"
-    present = {c.index for c in devices.controllers if c.type == "pci"}
-    _place(devices, pci)
-    if len(present) == 1 and len(pci.buses) > 1 and express:
-        pci.give(_PCIE_BUSES)  # an empty port, so that something can be plugged in later
-    added: list[Controller] = []
-    for index, bus in enumerate(pci.buses):
-        while index < len(pci.buses) and index not in present:
-            added.append(Controller(type="pci", index=index, model=bus.model))
-            present.add(index)
-            _give_bridge(added[-1], pci)
-    # Bridges may have asked for ports, which the loop above has not seen.
-    for index in range(len(pci.buses)):
-        if index not in present:
-            added.append(Controller(type="pci", index=index, model=pci.buses[index].model))
-            _give_bridge(added[-1], pci)
-    return evolve(devices, controllers=(*devices.controllers, *added)) if added else devices
-
-
-def _give_bridge(controller: Controller, pci: _Pci) -> PciAddress:
-    if controller.model == "pcie-to-pci-bridge":
-        return pci.give(_PCIE_BUSES)
-    if controller.model in ("pcie-root-port", "dmi-to-pci-bridge"):
-        return pci.give(_ROOT_BUSES, port=controller.model == "pcie-root-port")
-    if controller.model == "pci-bridge":
-        return pci.give(_PCI_BUSES | {"dmi-to-pci-bridge"})
-    if controller.model == "pcie-switch-upstream-port":
-        return pci.give(_PCIE_BUSES)
-    return pci.give(frozenset({"pcie-switch-upstream-port"}))
-
-
-# -- PCI: who needs a slot, in which order --------------------------------------------------------------------
-
-
-def _place(devices: Devices, pci: _Pci) -> Devices:
-    """Give addresses in libvirt's order; ``devices`` with the addresses filled in."""
-    express = pci.buses[0].model == "pcie-root"
-    places: dict[tuple[str, int], PciAddress] = {}
-    for _, _, device in _pci_devices(devices):
-        if isinstance(device.address, PciAddress):
-            pci.take(device.address)
-    _chipset(devices, pci, places, express=express)
-    companions: dict[int, PciAddress] = {}
-    for family, number, device in _pci_devices(devices):
-        key = (family, number)
-        if device.address is not None or key in places:
-            continue
-        if family == "controllers" and device.type == "pci":
-            places[key] = _give_bridge(device, pci)
-        elif family == "controllers" and device.model in _USB_FUNCTIONS:
-            places[key] = _give_companion(device, pci, companions)
-        else:
-            kinds = _PCIE_BUSES if express and _is_express(family, device) else _PCI_BUSES
-            places[key] = pci.give(kinds)
-    changes: dict[str, Any] = {}
-    for (family, number), address in places.items():
-        changes.setdefault(family, {})[number] = address
-    for family, found in changes.items():
-        now = getattr(devices, family)
-        if isinstance(now, tuple):
-            changes[family] = tuple(
-                evolve(item, address=found[number]) if number in found else item
-                for number, item in enumerate(now)
-            )
-        else:
-            changes[family] = evolve(now, address=found[0])
-    return evolve(devices, **changes) if changes else devices
-
-
-def _give_companion(device: Controller, pci: _Pci, companions: dict[int, PciAddress]) -> PciAddress:
-    """Controllers of one USB bus share a slot."""
-    function = _USB_FUNCTIONS[device.model or ""]
-    index = device.index or 0
-    if (first := companions.get(index)) is not None:
-        address = evolve(first, function=function)
-        if not pci.used(first.bus, first.slot) >> function & 1:
-            pci.take(address)
-            return address
-    companions[index] = pci.give(_PCI_BUSES, function=function)
-    return companions[index]
-
-
-def _chipset(
-    devices: Devices, pci: _Pci, places: dict[tuple[str, int], PciAddress], *, express: bool
-) -> None:
-    """Reserve what the board has, and the slots that some devices have by habit."""
-    builtin = [(0x1F, 0), (0x1F, 3)] if express else [(1, 0), (1, 3)]
-    fixed = {"sata": (0x1F, 2)} if express else {"ide": (1, 1)}
-    for number, device in enumerate(devices.controllers):
-        want = fixed.get(device.type) if device.index == 0 else None
-        if want is None and not express and device.type == "usb" and device.model == "piix3-uhci":
-            want = (1, 2) if not pci.used(0, 1) & 4 else None
-        if want is not None and device.address is None:
-            places["controllers", number] = address = PciAddress(slot=want[0], function=want[1])
-            pci.take(address)
-    for slot, function in builtin:
-        bit = 1 << function
-        if not pci.used(0, slot) & bit:
-            pci.take(PciAddress(slot=slot, function=function))
-    if devices.videos and devices.videos[0].address is None and devices.videos[0].model != "none":
-        slot = 1 if express else 2
-        if not pci.used(0, slot):
-            places["videos", 0] = PciAddress(slot=slot)
-            pci.take(places["videos", 0])
-    if express:
-        for number, sound in enumerate(devices.sounds):
-            if sound.model == "ich9" and sound.address is None and not pci.used(0, 0x1B):
-                places["sounds", number] = PciAddress(slot=0x1B)
-                pci.take(places["sounds", number])
-
-
-def _pci_devices(devices: Devices) -> Iterator[tuple[str, int, Any]]:
-    """(family, number, device) of every device on PCI, in the order in which libvirt serves them."""
-    for wanted in _ORDER:
-        family, test = wanted
-        found = getattr(devices, family)
-        items = found if isinstance(found, tuple) else () if found is None else (found,)
-        for number, device in enumerate(items):
-            if test(device):
-                yield family, number, device
-
-
-def _is_other_controller(device: Controller) -> bool:
-    if device.type in ("pci", "fdc", "ccid", "ide"):
-        return device.type == "ide" and device.index == 0
-    if device.type == "usb":
-        return device.model != "none"
-    return True
-
-
-_ORDER: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ("controllers", lambda d: d.type == "pci" and d.index != 0),
-    ("interfaces", lambda d: d.model != "usb-net"),
-    ("sounds", lambda d: d.model in ("es1370", "ac97", "ich6", "ich9")),
-    ("controllers", _is_other_controller),
-    ("disks", lambda d: d.target_bus == "virtio"),
-    ("hostdevs", lambda d: d.type == "pci" and d.mode == "subsystem"),
-    ("balloon", lambda d: d.model.startswith("virtio")),
-    ("rngs", lambda d: d.model.startswith("virtio")),
-    ("watchdogs", lambda d: d.model == "i6300esb"),
-    ("videos", lambda d: d.model != "none"),
-    ("inputs", lambda d: d.bus == "virtio"),
-    ("serials", lambda d: d.target_type == "pci-serial"),
-    ("panics", lambda d: d.model == "pvpanic"),
-)
-
-
-def _is_express(family: str, device: Any) -> bool:
-    """Whether a machine with PCI Express puts the device on a port of its own."""
-    model = getattr(device, "model", None) or ""
-    if family == "interfaces":
-        return model in _ON_PCIE or model == "virtio" or model.startswith("virtio-non")
-    if family == "controllers":
-        kind = device.type
-        return kind == "virtio-serial" or (kind == "scsi" and model in ("virtio-scsi", "virtio-non-transitional")) or (
-            kind == "usb" and model in _USB_ON_PCIE
-        )
-    if family == "videos":
-        return bool(model == "virtio")
-    if family in ("sounds", "watchdogs", "serials", "panics"):
-        return False
-    return not model.endswith("-transitional") or model.endswith("non-transitional")
-
-
-def _finished(devices: Devices) -> Devices:
-    """Options of PCI controllers that follow from their place, and ``multifunction`` where a slot is shared."""
-    shared: dict[tuple[int, int], int] = {}
-    for _, _, device in _pci_devices(devices):
-        at = device.address
-        if isinstance(at, PciAddress):
-            shared[at.bus, at.slot] = shared.get((at.bus, at.slot), 0) + 1
-    controllers = tuple(_finish(c, shared) for c in devices.controllers)
-    return devices if controllers == devices.controllers else evolve(devices, controllers=controllers)
-
-
-def _finish(c: Controller, shared: dict[tuple[int, int], int]) -> Controller:
-    at = c.address
-    changes: dict[str, Any] = {}
-    movable = c.model in _MODEL_NAMES or c.model in _USB_FUNCTIONS
-    if isinstance(at, PciAddress) and not at.function and at.multifunction is None and movable:
-        if shared[at.bus, at.slot] > 1:
-            changes["address"] = evolve(at, multifunction=True)
-    if c.type == "pci" and c.model in _MODEL_NAMES:
-        if c.pci_model is None:
-            changes["pci_model"] = _MODEL_NAMES[c.model]
-        if c.model == "pci-bridge" and c.chassis_nr is None:
-            changes["chassis_nr"] = c.index
-        if c.model in ("pcie-root-port", "pcie-switch-downstream-port"):
-            if c.chassis is None:
-                changes["chassis"] = c.index
-            if c.port is None and isinstance(at, PciAddress):
-                changes["port"] = at.slot << 3 | at.function
-    return evolve(c, **changes) if changes else c
-
-
-# -- other buses ------------------------------------------------------------------------------------------------
+    devices = assign_pci(_usb_ports(_virtio_serial_ports(domain.devices)))
+    return evolve(domain, devices=devices)
 
 
 def target_number(target: str) -> int:
@@ -413,7 +86,9 @@ def _virtio_serial_ports(devices: Devices) -> Devices:
         at = device.address
         if isinstance(at, VirtioSerialAddress):
             if (at.controller, at.port) in taken:
-                raise XMLError(f"virtio serial port {at.port} on controller {at.controller} is already occupied")
+                raise XMLError(
+                    f"virtio serial port {at.port} on controller {at.controller} is already occupied"
+                )
             taken.add((at.controller, at.port))
     if all(c.address is not None or c.target_type != "virtio" for c in devices.channels):
         return devices
@@ -430,29 +105,86 @@ def _virtio_serial_ports(devices: Devices) -> Devices:
     return evolve(devices, channels=tuple(filled))
 
 
+class _Hub:
+    """A USB hub, or the root hub of a bus: who is at each port."""
+
+    def __init__(self, ports: int) -> None:
+        self.ports: dict[int, _Hub | None] = {}
+        self.count = ports
+
+    def take(self, path: str, hub: _Hub | None) -> None:
+        """Occupy the port of a dotted path.
+
+        Raises:
+            XMLError: it is taken or not there.
+        """
+        first, _, rest = path.partition(".")
+        port = int(first) if first.isdigit() and len(first) < 4 else 0
+        if rest and isinstance(below := self.ports.get(port), _Hub):
+            below.take(rest, hub)
+            return
+        if rest or not 1 <= port <= self.count:
+            raise XMLError(f"port {path} out of range, the USB bus has {self.count} ports")
+        if port in self.ports:
+            raise XMLError(f"Duplicate USB address bus 0 port {path}")
+        self.ports[port] = hub
+
+    def give(self) -> str | None:
+        """The first free port, hubs below only where this one is full."""
+        for port in range(1, self.count + 1):
+            if port not in self.ports:
+                return str(port)
+        for port, below in sorted(self.ports.items()):
+            if below is not None and (path := below.give()) is not None:
+                return f"{port}.{path}"
+        return None
+
+
+def _usb_devices(devices: Devices) -> Iterator[tuple[str, int, Any]]:
+    for family in ("hubs", "disks", "inputs", "redirdevs"):
+        for number, device in enumerate(getattr(devices, family)):
+            bus = getattr(device, "target_bus", None) or getattr(device, "bus", None) or device.type
+            if bus == "usb":
+                yield family, number, device
+
+
 def _usb_ports(devices: Devices) -> Devices:
-    """USB devices: the next port of the first bus, where there is a bus."""
-    buses = [c for c in devices.controllers if c.type == "usb" and c.model != "none"]
-    if not buses:
+    """USB devices: the first free port, behind hubs that are added where the controllers have too few ports.
+
+    Raises:
+        XMLError: two devices have the same port, or there is no USB bus at all.
+    """
+    waiting = [(f, n) for f, n, device in _usb_devices(devices) if device.address is None]
+    if not waiting:
         return devices
-    taken = {
-        d.address.port
-        for d in (*devices.disks, *devices.inputs, *devices.redirdevs)
-        if isinstance(d.address, UsbAddress) and d.address.bus == 0
-    }
+    buses = {c.index or 0: _Hub(_port_count(c)) for c in reversed(devices.controllers) if _is_root_hub(c)}
+    if not buses:
+        raise XMLError("USB is disabled for this domain, but USB devices are present in the domain XML")
+    for family, _, device in _usb_devices(devices):
+        at = device.address
+        if isinstance(at, UsbAddress) and at.port is not None and at.bus in buses:
+            buses[at.bus].take(at.port, _Hub(_HUB_PORTS) if family == "hubs" else None)
+    free = sum(bus.count - len(bus.ports) for bus in buses.values())
+    missing = len(waiting) - free
+    for _ in range(-(-(missing + 1) // (_HUB_PORTS - 1)) if missing > 0 else 0):
+        waiting.insert(0, ("hubs", len(devices.hubs)))
+        devices = evolve(devices, hubs=(*devices.hubs, Hub(type="usb")))
+    changes = {family: list(getattr(devices, family)) for family, _ in waiting}
+    for family, number in waiting:
+        for index, bus in sorted(buses.items()):
+            if (path := bus.give()) is not None:
+                bus.take(path, _Hub(_HUB_PORTS) if family == "hubs" else None)
+                found = changes[family]
+                found[number] = evolve(found[number], address=UsbAddress(bus=index, port=path))
+                break
+        else:
+            raise XMLError("No free USB ports")
+    return evolve(devices, **{family: tuple(found) for family, found in changes.items()})
 
-    def fill(device: Any) -> Any:
-        bus = getattr(device, "target_bus", None) or getattr(device, "bus", None)
-        if bus != "usb" or device.address is not None:
-            return device
-        port = next(str(p) for p in range(1, 1000) if str(p) not in taken)
-        taken.add(port)
-        return evolve(device, address=UsbAddress(port=port))
 
-    changes = {}
-    for family in ("disks", "inputs", "redirdevs"):
-        found = getattr(devices, family)
-        filled = tuple(map(fill, found))
-        if any(new is not old for new, old in zip(filled, found, strict=True)):
-            changes[family] = filled
-    return evolve(devices, **changes) if changes else devices
+def _is_root_hub(controller: Controller) -> bool:
+    return controller.type == "usb" and controller.model != "none" and controller.master is None
+
+
+def _port_count(controller: Controller) -> int:
+    return _USB_PORTS.get(controller.model or "", 2) or controller.ports or 4

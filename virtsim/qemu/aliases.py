@@ -18,6 +18,7 @@ _NAMES = {
     "interfaces": "net",
     "serials": "serial",
     "channels": "channel",
+    "hubs": "hub",
     "inputs": "input",
     "tpms": "tpm",
     "sounds": "sound",
@@ -87,6 +88,8 @@ def controller_alias(controller: Controller, *, express: bool, only_usb: bool) -
     kind, index = controller.type, controller.index or 0
     if kind == "pci":
         return "pcie.0" if not index and express else f"pci.{index}"
-    if not index and ((kind == "usb" and only_usb) or (kind == "ide" and not express) or (kind == "sata" and express)):
+    if not index and (
+        (kind == "usb" and only_usb) or (kind == "ide" and not express) or (kind == "sata" and express)
+    ):
         return "ide" if kind == "sata" else kind
     return f"{kind}{index}"

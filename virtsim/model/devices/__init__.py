@@ -15,6 +15,7 @@ from virtsim.model.devices.controller import Controller
 from virtsim.model.devices.disk import Disk
 from virtsim.model.devices.graphics import Graphics, GraphicsListen
 from virtsim.model.devices.hostdev import Hostdev
+from virtsim.model.devices.hub import Hub
 from virtsim.model.devices.input import Input
 from virtsim.model.devices.interface import Interface
 from virtsim.model.devices.panic import Panic
@@ -37,6 +38,7 @@ __all__ = [
     "Graphics",
     "GraphicsListen",
     "Hostdev",
+    "Hub",
     "Input",
     "Interface",
     "Panic",
@@ -69,6 +71,7 @@ class Devices:
     videos: tuple[Video, ...] = each("video", Video)
     hostdevs: tuple[Hostdev, ...] = each("hostdev", Hostdev)
     redirdevs: tuple[Redirdev, ...] = each("redirdev", Redirdev)
+    hubs: tuple[Hub, ...] = each("hub", Hub)
     watchdogs: tuple[Watchdog, ...] = each("watchdog", Watchdog)
     balloon: Balloon | None = sub("memballoon", Balloon)
     rngs: tuple[Rng, ...] = each("rng", Rng)

@@ -23,7 +23,9 @@ class Channel:
     protocol: str | None = at("protocol/@type", choice("raw", "telnet", "telnets", "tls"))
     log_file: str | None = at("log/@file")
     log_append: bool | None = at("log/@append", ONOFF)
-    target_type: str = at("target/@type", choice("virtio", "guestfwd", "xen"), "virtio", required=True, words=_TARGET)
+    target_type: str = at(
+        "target/@type", choice("virtio", "guestfwd", "xen"), "virtio", required=True, words=_TARGET
+    )
     target_name: str | None = at("target/@name", TEXT)
     state: str | None = at("target/@state", choice("connected", "disconnected"))
     target_address: str | None = at("target/@address")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtsim.model._codec import HEX2, ONOFF, TEXT, UINT, choice, hexadecimal
+from virtsim.model._codec import ONOFF, TEXT, UINT, choice, hexadecimal
 from virtsim.model._fields import at, sub
 from virtsim.model.address import ADDRESS, Address
 

@@ -11,9 +11,7 @@ from virtsim.model.address import ADDRESS, Address
 
 __all__ = ["Disk"]
 
-_TARGET = Wording(
-    missing="missing target information for device", code=ErrorCode.VIR_ERR_NO_TARGET
-)
+_TARGET = Wording(missing="missing target information for device", code=ErrorCode.VIR_ERR_NO_TARGET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ class Graphics:
     type: str = at(
         "@type", choice("sdl", "vnc", "rdp", "desktop", "spice", "egl-headless", "dbus"), "vnc", required=True
     )
-    port: int | None = at("@port", INT, words=Wording("cannot parse vnc port {}", code=ErrorCode.VIR_ERR_INTERNAL_ERROR))
+    port: int | None = at(
+        "@port", INT, words=Wording("cannot parse vnc port {}", code=ErrorCode.VIR_ERR_INTERNAL_ERROR)
+    )
     tls_port: int | None = at("@tlsPort", INT)
     autoport: bool | None = at("@autoport", YESNO)
     websocket: int | None = at("@websocket", INT)

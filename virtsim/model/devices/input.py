@@ -15,7 +15,9 @@ __all__ = ["Input"]
 class Input:
     """``<input>``."""
 
-    type: str = at("@type", choice("mouse", "tablet", "keyboard", "passthrough", "evdev"), "mouse", required=True)
+    type: str = at(
+        "@type", choice("mouse", "tablet", "keyboard", "passthrough", "evdev"), "mouse", required=True
+    )
     bus: str | None = at("@bus", choice("ps2", "usb", "xen", "parallels", "virtio", "none"))
     model: str | None = at("@model", choice("virtio", "virtio-transitional", "virtio-non-transitional"))
     source_evdev: str | None = at("source/@evdev")

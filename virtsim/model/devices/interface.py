@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from virtsim.model._codec import UINT, choice
 from virtsim.model._fields import Wording, at, sub
-from virtsim.model.address import ADDRESS, Address
 from virtsim.model._macs import MAC
+from virtsim.model.address import ADDRESS, Address
 
 __all__ = ["Interface"]
 
@@ -19,8 +19,21 @@ class Interface:
     type: str = at(
         "@type",
         choice(
-            "user", "ethernet", "vhostuser", "server", "client", "mcast", "network", "bridge", "internal",
-            "direct", "hostdev", "udp", "vdpa", "null", "vds",
+            "user",
+            "ethernet",
+            "vhostuser",
+            "server",
+            "client",
+            "mcast",
+            "network",
+            "bridge",
+            "internal",
+            "direct",
+            "hostdev",
+            "udp",
+            "vdpa",
+            "null",
+            "vds",
         ),
         "user",
         required=True,

@@ -22,7 +22,9 @@ class Rng:
     )
     rate_bytes: int | None = at("rate/@bytes", UINT)
     rate_period_ms: int | None = at("rate/@period", UINT)
-    backend_model: str = at("backend/@model", choice("random", "egd", "builtin"), "random", required=True, words=_BACKEND)
+    backend_model: str = at(
+        "backend/@model", choice("random", "egd", "builtin"), "random", required=True, words=_BACKEND
+    )
     backend: str | None = at("backend")
     alias: str | None = at("alias/@name")
     address: Address | None = sub("address", ADDRESS)

@@ -24,7 +24,15 @@ class Serial:
     log_append: bool | None = at("log/@append", ONOFF)
     target_type: str | None = at(
         "target/@type",
-        choice("isa-serial", "usb-serial", "pci-serial", "spapr-vio-serial", "system-serial", "sclp-serial", "isa-debug"),
+        choice(
+            "isa-serial",
+            "usb-serial",
+            "pci-serial",
+            "spapr-vio-serial",
+            "system-serial",
+            "sclp-serial",
+            "isa-debug",
+        ),
     )
     port: int | None = at("target/@port", UINT)
     target_model: str | None = at("target/model/@name")

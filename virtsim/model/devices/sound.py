@@ -16,7 +16,10 @@ class Sound:
     """``<sound>``."""
 
     model: str = at(
-        "@model", choice("sb16", "es1370", "pcspk", "ac97", "ich6", "ich9", "usb", "ich7"), "ich6", required=True
+        "@model",
+        choice("sb16", "es1370", "pcspk", "ac97", "ich6", "ich9", "usb", "ich7"),
+        "ich6",
+        required=True,
     )
     codec: str | None = at("codec/@type", choice("duplex", "micro", "output"))
     audio_id: int | None = at("audio/@id", UINT)

@@ -16,7 +16,9 @@ class Tpm:
     """``<tpm>``."""
 
     model: str | None = at("@model", choice("tpm-tis", "tpm-crb", "tpm-spapr", "spapr-tpm-proxy"))
-    backend: str = at("backend/@type", choice("passthrough", "emulator", "external"), "emulator", required=True)
+    backend: str = at(
+        "backend/@type", choice("passthrough", "emulator", "external"), "emulator", required=True
+    )
     version: str | None = at("backend/@version", choice("default", "1.2", "2.0"))
     persistent_state: bool | None = at("backend/@persistent_state", YESNO)
     device_path: str | None = at("backend/device/@path")

@@ -19,7 +19,20 @@ class Video:
     driver: str | None = at("driver/@name", choice("qemu", "vhostuser"))
     model: str | None = at(
         "model/@type",
-        choice("vga", "cirrus", "vmvga", "xen", "vbox", "qxl", "parallels", "virtio", "gop", "none", "bochs", "ramfb"),
+        choice(
+            "vga",
+            "cirrus",
+            "vmvga",
+            "xen",
+            "vbox",
+            "qxl",
+            "parallels",
+            "virtio",
+            "gop",
+            "none",
+            "bochs",
+            "ramfb",
+        ),
         words=Wording("unknown video model '{}'", code=ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED),
     )
     ram_kib: int | None = at("model/@ram", UINT)

@@ -20,7 +20,9 @@ _MODEL = Wording(
 class Watchdog:
     """``<watchdog>``."""
 
-    model: str = at("@model", choice("i6300esb", "ib700", "diag288", "itco"), "i6300esb", required=True, words=_MODEL)
+    model: str = at(
+        "@model", choice("i6300esb", "ib700", "diag288", "itco"), "i6300esb", required=True, words=_MODEL
+    )
     action: str | None = at(
         "@action", choice("reset", "shutdown", "poweroff", "pause", "dump", "none", "inject-nmi")
     )

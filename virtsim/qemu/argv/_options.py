@@ -43,8 +43,11 @@ def _encoded(items: tuple[tuple[str, Any], ...]) -> str:
 
 def device(option: str, **properties: Any) -> list[str]:
     """``-device {...}`` and its like; ``_`` in names is ``-``; None is left out."""
-    items = tuple((name.rstrip("_").replace("__", "\0").replace("_", "-").replace("\0", "_"), value)
-                  for name, value in properties.items() if value is not None)
+    items = tuple(
+        (name.rstrip("_").replace("__", "\0").replace("_", "-").replace("\0", "_"), value)
+        for name, value in properties.items()
+        if value is not None
+    )
     return [option, _encoded(items)]
 
 

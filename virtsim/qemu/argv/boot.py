@@ -64,7 +64,12 @@ def boot(build: Build) -> list[str]:
     if os.bootmenu and os.bootmenu_timeout_ms is not None:
         parts.append(f"splash-time={os.bootmenu_timeout_ms}")
     argv = ["-boot", ",".join([*parts, "strict=on"])]
-    for option, value in (("-kernel", os.kernel), ("-initrd", os.initrd), ("-append", os.cmdline), ("-dtb", os.dtb)):
+    for option, value in (
+        ("-kernel", os.kernel),
+        ("-initrd", os.initrd),
+        ("-append", os.cmdline),
+        ("-dtb", os.dtb),
+    ):
         if value is not None:
             argv += [option, value]
     return argv
@@ -93,5 +98,3 @@ def boot_indexes(domain: Domain) -> dict[str, int]:
 
 def _first(disks: tuple[Disk, ...], kinds: tuple[str, ...]) -> str | None:
     return next((disk.alias for disk in disks if disk.device in kinds), None)
-
-

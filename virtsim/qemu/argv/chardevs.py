@@ -39,7 +39,10 @@ def serials(build: Build) -> list[str]:
         if driver is None:
             raise ConfigUnsupported(f"serial port of type '{port.target_type}' is not supported")
         name = f"char{port.alias}"
-        argv += ["-chardev", _backend(port.type, port.source, name, port.log_file, log_append=port.log_append)]
+        argv += [
+            "-chardev",
+            _backend(port.type, port.source, name, port.log_file, log_append=port.log_append),
+        ]
         index = port.port if driver == "isa-serial" else None
         argv += device(
             "-device", driver=driver, chardev=name, id=port.alias, index=index, **place(build, port.address)
@@ -56,11 +59,23 @@ def channels(build: Build) -> list[str]:
         name = f"char{channel.alias}"
         argv += [
             "-chardev",
-            _backend(channel.type, channel.source, name, channel.log_file, log_append=channel.log_append, vdagent=True),
+            _backend(
+                channel.type,
+                channel.source,
+                name,
+                channel.log_file,
+                log_append=channel.log_append,
+                vdagent=True,
+            ),
         ]
         target = channel.target_name or ("com.redhat.spice.0" if channel.type == "spicevmc" else None)
         argv += device(
-            "-device", driver="virtserialport", **place(build, channel.address), chardev=name, id=channel.alias, name=target
+            "-device",
+            driver="virtserialport",
+            **place(build, channel.address),
+            chardev=name,
+            id=channel.alias,
+            name=target,
         )
     return argv
 
@@ -74,14 +89,22 @@ def consoles(build: Build) -> list[str]:
         if console.target_type != "virtio":
             raise ConfigUnsupported(f"console target type '{console.target_type}' is not supported")
         name = f"char{console.alias}"
-        argv += ["-chardev", _backend(console.type, console.source, name, console.log_file, log_append=console.log_append)]
+        argv += [
+            "-chardev",
+            _backend(console.type, console.source, name, console.log_file, log_append=console.log_append),
+        ]
         at = place(build, console.address)
         argv += device("-device", driver="virtconsole", **at, chardev=name, id=console.alias)
     return argv
 
 
 def _backend(
-    kind: str, source: CharSource | None, name: str, log: str | None, *, log_append: bool | None,
+    kind: str,
+    source: CharSource | None,
+    name: str,
+    log: str | None,
+    *,
+    log_append: bool | None,
     vdagent: bool = False,
 ) -> str:
     """The value of ``-chardev``."""

@@ -8,7 +8,7 @@ from virtsim.errors import ConfigUnsupported
 from virtsim.model.devices import Controller
 from virtsim.qemu.argv._options import Build, device, place
 
-__all__ = ["bus_names", "controllers"]
+__all__ = ["bus_names", "controllers", "hubs"]
 
 _USB = {
     "piix3-uhci": "piix3-usb-uhci",
@@ -22,10 +22,17 @@ _USB = {
     "nec-xhci": "nec-usb-xhci",
     "qemu-xhci": "qemu-xhci",
 }
-_SCSI = {"virtio-scsi": "virtio-scsi-pci", "lsilogic": "lsi", "lsisas1068": "mptsas1068", "lsisas1078": "megasas",
-         "vmpvscsi": "pvscsi", "am53c974": "am53c974", "dc390": "dc-390",
-         "virtio-transitional": "virtio-scsi-pci-transitional",
-         "virtio-non-transitional": "virtio-scsi-pci-non-transitional"}
+_SCSI = {
+    "virtio-scsi": "virtio-scsi-pci",
+    "lsilogic": "lsi",
+    "lsisas1068": "mptsas1068",
+    "lsisas1078": "megasas",
+    "vmpvscsi": "pvscsi",
+    "am53c974": "am53c974",
+    "dc390": "dc-390",
+    "virtio-transitional": "virtio-scsi-pci-transitional",
+    "virtio-non-transitional": "virtio-scsi-pci-non-transitional",
+}
 #: libvirt's order on the command line: bridges first, so that there are buses to plug into.
 _ORDER = ("pci", "usb", "scsi", "ide", "sata", "virtio-serial", "ccid")
 
@@ -49,6 +56,14 @@ def controllers(build: Build) -> list[str]:
     return argv
 
 
+def hubs(build: Build) -> list[str]:
+    """USB hubs."""
+    argv: list[str] = []
+    for hub in build.domain.devices.hubs:
+        argv += device("-device", driver="usb-hub", id=hub.alias, **place(build, hub.address))
+    return argv
+
+
 def _builtin(c: Controller, *, express: bool) -> bool:
     if c.index:
         return False
@@ -69,7 +84,9 @@ def _one(build: Build, c: Controller) -> list[str]:
         if c.master is not None:
             master = {"masterbus": "usb.0" if not c.index else f"usb{c.index}.0", "firstport": c.master}
         ports = {"p2": c.ports, "p3": c.ports} if c.ports is not None else {}
-        return device("-device", driver=driver, **ports, **master, id=alias if c.master is None else None, **at)
+        return device(
+            "-device", driver=driver, **ports, **master, id=alias if c.master is None else None, **at
+        )
     if c.type == "scsi":
         driver = _SCSI.get(c.model or "lsilogic")
         if driver is None:
@@ -78,7 +95,9 @@ def _one(build: Build, c: Controller) -> list[str]:
         thread = {"iothread": f"iothread{c.iothread}"} if c.iothread is not None else {}
         return device("-device", driver=driver, **thread, id=alias, **queues, **at)
     if c.type == "virtio-serial":
-        driver = {None: "virtio-serial-pci"}.get(c.model, f"virtio-serial-pci-{(c.model or '').removeprefix('virtio-')}")
+        driver = {None: "virtio-serial-pci"}.get(
+            c.model, f"virtio-serial-pci-{(c.model or '').removeprefix('virtio-')}"
+        )
         return device("-device", driver=driver, id=alias, max__ports=c.ports, vectors=c.vectors, **at)
     if c.type == "sata":
         return device("-device", driver="ahci", id=alias, **at)

@@ -12,7 +12,9 @@ from virtsim.qemu.argv._options import Build, device, place
 
 __all__ = ["disks"]
 
-_FORMATS = frozenset({"raw", "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc", "vhdx", "luks", "bochs", "cloop", "dmg"})
+_FORMATS = frozenset(
+    {"raw", "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc", "vhdx", "luks", "bochs", "cloop", "dmg"}
+)
 _VIRTIO = {
     None: "virtio-blk-pci",
     "virtio": "virtio-blk-pci",

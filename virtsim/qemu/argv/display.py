@@ -19,10 +19,24 @@ _INPUTS = {
     ("virtio", "tablet"): "virtio-tablet-pci",
     ("virtio", "keyboard"): "virtio-keyboard-pci",
 }
-_VIDEOS = {"vga": "VGA", "cirrus": "cirrus-vga", "vmvga": "vmware-svga", "qxl": "qxl-vga", "virtio": "virtio-vga",
-           "bochs": "bochs-display", "ramfb": "ramfb"}
-_SOUNDS = {"es1370": "ES1370", "ac97": "AC97", "sb16": "sb16", "ich6": "intel-hda", "ich9": "ich9-intel-hda",
-           "usb": "usb-audio", "pcspk": "isa-pcspk"}
+_VIDEOS = {
+    "vga": "VGA",
+    "cirrus": "cirrus-vga",
+    "vmvga": "vmware-svga",
+    "qxl": "qxl-vga",
+    "virtio": "virtio-vga",
+    "bochs": "bochs-display",
+    "ramfb": "ramfb",
+}
+_SOUNDS = {
+    "es1370": "ES1370",
+    "ac97": "AC97",
+    "sb16": "sb16",
+    "ich6": "intel-hda",
+    "ich9": "ich9-intel-hda",
+    "usb": "usb-audio",
+    "pcspk": "isa-pcspk",
+}
 
 
 def no_display(build: Build) -> list[str]:
@@ -68,7 +82,10 @@ def graphics(build: Build) -> list[str]:
         elif found.type == "spice":
             argv += _spice(found)
         elif found.type == "egl-headless":
-            argv += ["-display", "egl-headless" + (f",rendernode={found.gl_rendernode}" if found.gl_rendernode else "")]
+            argv += [
+                "-display",
+                "egl-headless" + (f",rendernode={found.gl_rendernode}" if found.gl_rendernode else ""),
+            ]
         else:
             raise ConfigUnsupported(f"graphics type '{found.type}' is not supported")
     return argv
@@ -112,7 +129,9 @@ def _spice(found: Graphics) -> list[str]:
     if found.filetransfer is False:
         parts.append("disable-agent-file-xfer=on")
     if found.gl is not None:
-        parts += [f"gl={on_off(found.gl)}"] + ([f"rendernode={found.gl_rendernode}"] if found.gl_rendernode else [])
+        parts += [f"gl={on_off(found.gl)}"] + (
+            [f"rendernode={found.gl_rendernode}"] if found.gl_rendernode else []
+        )
     parts.append("seamless-migration=on")
     return ["-spice", ",".join(parts)]
 
@@ -128,21 +147,42 @@ def videos(build: Build) -> list[str]:
             raise ConfigUnsupported(f"video type '{model}' is not supported")
         driver = _VIDEOS[model]
         if number:
-            driver = {"qxl-vga": "qxl", "virtio-vga": "virtio-gpu-pci", "VGA": "secondary-vga"}.get(driver, driver)
+            driver = {"qxl-vga": "qxl", "virtio-vga": "virtio-gpu-pci", "VGA": "secondary-vga"}.get(
+                driver, driver
+            )
         if model == "virtio" and video.accel3d:
             driver = "virtio-vga-gl" if not number else "virtio-gpu-gl-pci"
         size = {"xres": video.resolution_x, "yres": video.resolution_y}
         if model == "qxl":
-            memory = {"ram__size": (video.ram_kib or 0) * 1024, "vram__size": (video.vram_kib or 0) * 1024,
-                      "vram64__size__mb": (video.vram64_kib or 0) // 1024,
-                      "vgamem__mb": (video.vgamem_kib or 0) // 1024}
-            argv += device("-device", driver=driver, id=video.alias, max__outputs=video.heads, **memory, **size,
-                           **place(build, video.address))
+            memory = {
+                "ram__size": (video.ram_kib or 0) * 1024,
+                "vram__size": (video.vram_kib or 0) * 1024,
+                "vram64__size__mb": (video.vram64_kib or 0) // 1024,
+                "vgamem__mb": (video.vgamem_kib or 0) // 1024,
+            }
+            argv += device(
+                "-device",
+                driver=driver,
+                id=video.alias,
+                max__outputs=video.heads,
+                **memory,
+                **size,
+                **place(build, video.address),
+            )
             continue
         heads = video.heads if model == "virtio" else None
-        vga = (video.vram_kib or 0) // 1024 if model in ("vga", "vmvga") and video.vram_kib else None
-        argv += device("-device", driver=driver, id=video.alias, max__outputs=heads, vgamem__mb=vga, **size,
-                       **place(build, video.address))
+        vga = video.vram_kib // 1024 if model in ("vga", "vmvga") and video.vram_kib else None
+        bochs = video.vram_kib * 1024 if model == "bochs" and video.vram_kib else None
+        argv += device(
+            "-device",
+            driver=driver,
+            id=video.alias,
+            max__outputs=heads,
+            vgamem__mb=vga,
+            vgamem=bochs,
+            **size,
+            **place(build, video.address),
+        )
     return argv
 
 
@@ -159,8 +199,16 @@ def sounds(build: Build) -> list[str]:
         if sound.model in ("ich6", "ich9"):
             codec = {None: "hda-duplex", "duplex": "hda-duplex", "micro": "hda-micro", "output": "hda-output"}
             argv += device("-device", driver=driver, id=sound.alias, **place(build, sound.address))
-            argv += device("-device", driver=codec[sound.codec], id=f"{sound.alias}-codec0", bus=f"{sound.alias}.0",
-                           cad=0, audiodev=audio)
+            argv += device(
+                "-device",
+                driver=codec[sound.codec],
+                id=f"{sound.alias}-codec0",
+                bus=f"{sound.alias}.0",
+                cad=0,
+                audiodev=audio,
+            )
         else:
-            argv += device("-device", driver=driver, id=sound.alias, audiodev=audio, **place(build, sound.address))
+            argv += device(
+                "-device", driver=driver, id=sound.alias, audiodev=audio, **place(build, sound.address)
+            )
     return argv

@@ -32,7 +32,12 @@ def redirdevs(build: Build) -> list[str]:
         argv += ["-chardev", f"spicevmc,id={name},name=usbredir"]
         at = place(build, redirdev.address)
         argv += device(
-            "-device", driver="usb-redir", chardev=name, id=redirdev.alias, bootindex=redirdev.boot_order, **at
+            "-device",
+            driver="usb-redir",
+            chardev=name,
+            id=redirdev.alias,
+            bootindex=redirdev.boot_order,
+            **at,
         )
     return argv
 
@@ -67,7 +72,9 @@ def balloon(build: Build) -> list[str]:
     if found is None or found.model == "none":
         return []
     if not found.model.startswith("virtio"):
-        raise ConfigUnsupported(f"Memory balloon device type '{found.model}' is not supported by this version of qemu")
+        raise ConfigUnsupported(
+            f"Memory balloon device type '{found.model}' is not supported by this version of qemu"
+        )
     suffix = found.model.removeprefix("virtio")
     return device(
         "-device",
@@ -127,5 +134,3 @@ def sandbox(build: Build) -> list[str]:
     bridged = any(nic.type == "bridge" for nic in build.domain.devices.interfaces)
     word = "allow" if bridged else "deny"
     return ["-sandbox", f"on,obsolete=deny,elevateprivileges={word},spawn={word},resourcecontrol=deny"]
-
-

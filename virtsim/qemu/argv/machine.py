@@ -71,10 +71,21 @@ def bios(build: Build) -> list[str]:
 
 def _flash(name: str, path: str, *, readonly: bool) -> list[str]:
     return [
-        *device("-blockdev", driver="file", filename=path, node_name=f"libvirt-{name}-storage", auto_read_only=True,
-                discard="unmap"),
-        *device("-blockdev", node_name=f"libvirt-{name}-format", read_only=readonly, driver="raw",
-                file=f"libvirt-{name}-storage"),
+        *device(
+            "-blockdev",
+            driver="file",
+            filename=path,
+            node_name=f"libvirt-{name}-storage",
+            auto_read_only=True,
+            discard="unmap",
+        ),
+        *device(
+            "-blockdev",
+            node_name=f"libvirt-{name}-format",
+            read_only=readonly,
+            driver="raw",
+            file=f"libvirt-{name}-storage",
+        ),
     ]
 
 
