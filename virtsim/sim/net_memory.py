@@ -66,7 +66,13 @@ class _Node:
     def accept(self) -> None:
         """Hand queued clients to whoever waits for one."""
         while self.waiters and self.queue:
-            self.waiters.popleft()[1](self.queue.popleft())
+            _, accepted = self.waiters.popleft()
+            transport = self.queue.popleft()
+            try:
+                accepted(transport)
+            except BaseException:
+                transport.drop()
+                raise
 
 
 class MemorySocket:
@@ -146,7 +152,7 @@ class MemorySocket:
             return
         was_listening, node.listening = node.listening, False
         while node.queue:
-            node.queue.popleft().drop()
+            node.queue.popleft().drop(reset=True)
         self._net._closed(node)
         if was_listening:
             self._net._note(self.path, "closed")

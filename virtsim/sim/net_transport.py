@@ -43,11 +43,16 @@ LOG_THRESHOLD = 5
 class _SocketStandIn:
     """What ``get_extra_info("socket")`` gives: enough to tell the family and to send descriptors."""
 
+    type = socket.SOCK_STREAM
+
     def __init__(self, transport: MemoryTransport, family: socket.AddressFamily) -> None:
         self.family = family
-        self.type = socket.SOCK_STREAM
-        self._sock = self
         self._transport = transport
+
+    @property
+    def _sock(self) -> _SocketStandIn:
+        """Asyncio's own wrapper has the real socket there, and qemu.qmp takes it out."""
+        return self
 
     def sendmsg(
         self, buffers: Iterable[bytes], ancillary: Iterable[tuple[int, int, bytes]] = (), *_: object
@@ -66,10 +71,34 @@ class MemoryTransport(asyncio.Transport):
     """One end of a connection in memory; `pair` makes two of them."""
 
     __slots__ = (
-        "_arrivals", "_closing", "_conn_lost", "_context", "_deliver", "_eof", "_eof_in", "_fds", "_high",
-        "_inbox", "_inbox_size", "_loop", "_low", "_outbox", "_paused", "_peer", "_plain", "_protocol",
-        "_read_handle", "_reading", "_reset", "_scheduled", "_server", "_starves", "_write_handle",
-        "_write_paused", "_writing",
+        "__weakref__",
+        "_arrivals",
+        "_closing",
+        "_conn_lost",
+        "_context",
+        "_deliver",
+        "_eof",
+        "_eof_in",
+        "_fds",
+        "_high",
+        "_inbox",
+        "_inbox_size",
+        "_loop",
+        "_low",
+        "_outbox",
+        "_paused",
+        "_peer",
+        "_plain",
+        "_protocol",
+        "_read_handle",
+        "_reading",
+        "_reset",
+        "_scheduled",
+        "_server",
+        "_starves",
+        "_write_handle",
+        "_write_paused",
+        "_writing",
     )  # fmt: skip
 
     def __init__(self, loop: VirtualLoop, extra: dict[str, Any]) -> None:
@@ -100,7 +129,12 @@ class MemoryTransport(asyncio.Transport):
         self._eof = False
         self._closing = False
         self._conn_lost = 0
-        extra["socket"] = _SocketStandIn(self, extra.pop("family", socket.AF_UNIX))
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As asyncio's: sockname, peername, and a stand-in for socket."""
+        if name == "socket":
+            return _SocketStandIn(self, super().get_extra_info("family"))
+        return super().get_extra_info(name, default)
 
     def __repr__(self) -> str:
         state = "closed" if self._protocol is None else "closing" if self._closing else "open"
@@ -456,14 +490,14 @@ class MemoryTransport(asyncio.Transport):
             if server is not None:
                 _server_call(server._detach, self)
 
-    def drop(self) -> None:
+    def drop(self, *, reset: bool = False) -> None:
         """Close the kernel's side: the peer sees the end, or a reset when bytes were left unread."""
         peer, self._peer = self._peer, None
         if peer is None:
             return
         peer._peer = None
         peer._eof_in = True
-        peer._reset = bool(self._inbox) or self._context is None  # unread bytes, or never accepted
+        peer._reset = reset or bool(self._inbox)
         self._inbox.clear()
         if peer._outbox:
             peer._writable()

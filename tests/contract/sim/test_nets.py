@@ -303,6 +303,19 @@ async def a_protocol_that_cannot_be_made(stage: Stage) -> None:
     server.close()
 
 
+@story
+async def a_servers_protocol_that_cannot_be_made(stage: Stage) -> None:
+    server = stage.listening()
+
+    def fail() -> Any:
+        raise KeyError("factory")
+
+    server.accept_one(fail)
+    client = await stage.connect()
+    await client.lost
+    server.close()
+
+
 # -- talking
 
 
