@@ -11,24 +11,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
-from virtsim.errors import (
-    HostError,
-    InternalError,
-    OperationFailed,
-    OperationTimeout,
-    VirtsimError,
-)
+from virtsim.errors import HostError, InternalError, OperationFailed, OperationTimeout, VirtsimError
 from virtsim.host.context import CURRENT_CALL, Context
 from virtsim.wire.errors import LocalProtocolError, ProtocolError
-from virtsim.wire.qmp import (
-    NEED_DATA,
-    ErrorReply,
-    Event,
-    Greeting,
-    QmpEngine,
-    Reply,
-    Role,
-)
+from virtsim.wire.qmp import NEED_DATA, ErrorReply, Event, Greeting, QmpEngine, Reply, Role
 
 __all__ = ["CommandError", "EventCallback", "Monitor", "MonitorEOF", "MonitorReadError"]
 
