@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from virtsim.model._plan import evolve
 from virtsim.model._read import Unclaimed
-from virtsim.model.domain import Domain, ParsedDomain, dump_domain, parse_domain
+from virtsim.model.domain import Domain, ParsedDomain, dump_domain, parse_domain, without_secrets
 
-__all__ = ["Domain", "ParsedDomain", "Unclaimed", "dump_domain", "evolve", "parse_domain"]
+__all__ = ["Domain", "ParsedDomain", "Unclaimed", "dump_domain", "evolve", "parse_domain", "without_secrets"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from virtsim.errors import ErrorCode
 from virtsim.model._codec import ONOFF, TEXT, UINT, UUID_TEXT, YESNO, choice
 from virtsim.model._fields import Wording, at, each, raw, sub
+from virtsim.model._plan import evolve
 from virtsim.model._read import Unclaimed, parse
 from virtsim.model._write import build
 from virtsim.model.clock import Clock
@@ -19,7 +20,7 @@ from virtsim.model.os import Os
 from virtsim.model.qemu_namespace import QemuCapabilities, QemuCommandline
 from virtsim.model.seclabel import SecLabel
 
-__all__ = ["Domain", "ParsedDomain", "dump_domain", "parse_domain"]
+__all__ = ["Domain", "ParsedDomain", "dump_domain", "parse_domain", "without_secrets"]
 
 _ACTIONS = choice("destroy", "restart", "rename-restart", "preserve")
 _CRASH_ACTIONS = choice(
@@ -130,3 +131,11 @@ def parse_domain(xml: str | bytes) -> ParsedDomain:
 def dump_domain(domain: Domain) -> str:
     """The canonical XML of a domain: ``parse_domain(dump_domain(d)).domain == d``."""
     return build(domain, "domain")
+
+
+def without_secrets(domain: Domain) -> Domain:
+    """The domain as libvirt shows it without VIR_DOMAIN_XML_SECURE: passwords of displays left out."""
+    if not any(graphics.passwd for graphics in domain.devices.graphics):
+        return domain
+    graphics = tuple(evolve(g, passwd=None) for g in domain.devices.graphics)
+    return evolve(domain, devices=evolve(domain.devices, graphics=graphics))

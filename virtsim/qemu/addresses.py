@@ -6,7 +6,7 @@ not know how a device is told to QEMU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from virtsim.errors import XMLError
@@ -28,6 +28,16 @@ _USB_PORTS = {
     "pci-ohci": 3,
     "nec-xhci": None,
     "qemu-xhci": None,
+}
+#: Which devices sit on USB, by family, in the order in which libvirt serves them.
+_ON_USB: dict[str, Callable[[Any], bool]] = {
+    "hubs": lambda d: d.type == "usb",
+    "disks": lambda d: d.target_bus == "usb",
+    "controllers": lambda d: d.type == "ccid",
+    "inputs": lambda d: d.bus == "usb",
+    "sounds": lambda d: d.model == "usb",
+    "redirdevs": lambda d: d.bus == "usb",
+    "serials": lambda d: d.target_type == "usb-serial",
 }
 #: ``VIR_DOMAIN_USB_HUB_PORTS``.
 _HUB_PORTS = 8
@@ -141,10 +151,9 @@ class _Hub:
 
 
 def _usb_devices(devices: Devices) -> Iterator[tuple[str, int, Any]]:
-    for family in ("hubs", "disks", "inputs", "redirdevs"):
+    for family, test in _ON_USB.items():
         for number, device in enumerate(getattr(devices, family)):
-            bus = getattr(device, "target_bus", None) or getattr(device, "bus", None) or device.type
-            if bus == "usb":
+            if test(device):
                 yield family, number, device
 
 

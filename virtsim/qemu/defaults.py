@@ -10,19 +10,19 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from virtsim.errors import ConfigUnsupported, ErrorCode, XMLError
 from virtsim.model import evolve
 from virtsim.model.clock import Clock
 from virtsim.model.cpu import Cpu
 from virtsim.model.domain import Domain
 from virtsim.model.features import Features
 from virtsim.qemu.addresses import assign
+from virtsim.qemu.checks import check, total_memory
 from virtsim.qemu.device_defaults import complete_devices
 
 __all__ = ["complete"]
 
-#: Of QEMU 7.2's ``pc`` (255) and ``q35`` (288) the number that both can do.
-MAX_VCPUS = 288
+#: What QEMU's ``pc`` and ``q35`` have where nothing is asked for (``query-machines``: default-cpu-type).
+_DEFAULT_MODEL = "qemu64"
 
 
 def complete(
@@ -47,19 +47,19 @@ def complete(
         XMLError: something libvirt insists on is missing or contradicts itself.
         ConfigUnsupported: correct, but more than this driver can do.
     """
-    _check(domain)
+    check(domain)
     machine = _machine(domain.os.machine, qemu_version)
     express = "q35" in machine
     devices = complete_devices(domain.devices, new_mac, express=express)
     if devices.emulator is None:
         devices = evolve(devices, emulator=default_emulator)
-    boots = domain.os.boot or any(
-        d.boot_order for d in (*devices.disks, *devices.interfaces, *devices.hostdevs)
-    )
+    own = any(d.boot_order for d in devices.disks) or any(d.boot_order for d in devices.interfaces)
+    boots = domain.os.boot or own or any(d.boot_order for d in devices.hostdevs)
     new_os = evolve(
         domain.os,
         arch=domain.os.arch or "x86_64",
         machine=machine,
+        loader_type=domain.os.loader_type or ("rom" if domain.os.loader is not None else None),
         boot=domain.os.boot if boots else ("hd",),
     )
     memory = total_memory(domain)
@@ -82,36 +82,6 @@ def complete(
             devices=devices,
         )
     )
-
-
-def _check(domain: Domain) -> None:
-    """What libvirt refuses before it fills anything in; its words."""
-    if not domain.name:
-        raise XMLError("missing name information", code=ErrorCode.VIR_ERR_NO_NAME)
-    if "/" in domain.name:
-        raise XMLError(f"name {domain.name} cannot contain '/'")
-    if any(char in domain.name for char in "\n\r"):
-        raise XMLError("invalid char in name: \n")
-    if domain.os.type != "hvm":
-        raise ConfigUnsupported(f"this driver runs hvm guests only, not '{domain.os.type}'")
-    if domain.os.arch not in (None, "x86_64"):
-        raise ConfigUnsupported(f"no emulator for architecture '{domain.os.arch}'")
-    if domain.vcpu_current is not None and domain.vcpu_current > domain.vcpus:
-        raise ConfigUnsupported("maximum vCPU count must not be less than current vCPU count")
-    if domain.vcpus > MAX_VCPUS:
-        raise ConfigUnsupported(f"Maximum CPUs greater than specified machine type limit {MAX_VCPUS}")
-    cpu = domain.cpu
-    if cpu is not None and cpu.sockets is not None:
-        if cpu.sockets * (cpu.dies or 1) * (cpu.cores or 1) * (cpu.threads or 1) != domain.vcpus:
-            raise ConfigUnsupported("CPU topology doesn't match maximum vcpu count")
-    if not total_memory(domain):
-        raise XMLError("Memory size must be specified via <memory> or in the <numa> configuration")
-
-
-def total_memory(domain: Domain) -> int:
-    """Memory of the cells where there are cells (libvirt prefers them), else of ``<memory>``, in KiB."""
-    cells = domain.cpu.cells if domain.cpu is not None else ()
-    return sum(cell.memory_kib for cell in cells) or domain.memory_kib
 
 
 def _machine(machine: str | None, version: tuple[int, int] | None) -> str:
@@ -140,7 +110,7 @@ def _cpu(cpu: Cpu | None, *, kvm: bool) -> Cpu:
                 match="exact",
                 check="none",
                 fallback="forbid",
-                model=_default_model(kvm=kvm),
+                model=_DEFAULT_MODEL,
             )
         )
     mode = cpu.mode or "custom"
@@ -149,15 +119,10 @@ def _cpu(cpu: Cpu | None, *, kvm: bool) -> Cpu:
     if mode == "custom":
         changes |= {"match": cpu.match or "exact", "fallback": cpu.fallback or "allow"}
         if cpu.model is None:
-            changes |= {"fallback": "forbid", "model": _default_model(kvm=kvm)}
+            changes |= {"fallback": "forbid", "model": _DEFAULT_MODEL}
     elif mode == "host-passthrough" and cpu.migratable is None:
         changes["migratable"] = True
     return _numbered(evolve(cpu, **changes))
-
-
-def _default_model(*, kvm: bool) -> str:
-    del kvm  # QEMU 7.2 calls the default of both accelerators the same
-    return "qemu64"
 
 
 def _numbered(cpu: Cpu) -> Cpu:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from virtsim.errors import ConfigUnsupported, XMLError
+from virtsim.errors import XMLError
 from virtsim.model import evolve
 from virtsim.model.address import VirtioSerialAddress
 from virtsim.model.devices import (
@@ -49,17 +49,6 @@ def complete_devices(devices: Devices, new_mac: Callable[[], str], *, express: b
         ConfigUnsupported: correct, but more than this driver can do.
     """
     disks = _ordered([_disk(disk) for disk in devices.disks])
-    targets = [disk.target_dev for disk in disks]
-    for target in targets:
-        if targets.count(target) > 1:
-            raise XMLError(f"target '{target}' duplicated for disk sources")
-    if len(devices.videos) > 1 and any(video.model == "none" for video in devices.videos):
-        raise ConfigUnsupported("a 'none' video type must be the only video device defined for the domain")
-    for video in devices.videos[1:]:
-        if video.model not in ("qxl", "virtio", "ramfb", "none"):
-            raise ConfigUnsupported(
-                f"video type '{video.model or 'cirrus'}' is only valid as primary video device"
-            )
     serials, consoles = _serials(devices)
     graphics = tuple(_graphics(g) for g in devices.graphics)
     videos = tuple(_video(v, first=not n) for n, v in enumerate(devices.videos))
@@ -76,9 +65,12 @@ def complete_devices(devices: Devices, new_mac: Callable[[], str], *, express: b
         serials=serials,
         consoles=consoles,
         channels=tuple(_channel(c) for c in devices.channels),
-        inputs=tuple(i if i.bus else evolve(i, bus="ps2" if i.type != "tablet" else "usb") for i in inputs),
+        inputs=tuple(
+            i if i.bus or i.type == "evdev" else evolve(i, bus="usb" if i.type == "tablet" else "ps2")
+            for i in inputs
+        ),
         graphics=graphics,
-        audios=devices.audios or (Audio(1, "spice" if any(g.type == "spice" for g in graphics) else "none"),),
+        audios=devices.audios or _audios(graphics),
         videos=videos,
         watchdogs=tuple(w if w.action else evolve(w, action="reset") for w in devices.watchdogs),
         balloon=devices.balloon or Balloon("virtio"),
@@ -122,8 +114,6 @@ def _ordered(disks: list[Disk]) -> tuple[Disk, ...]:
 
 
 def _interface(nic: Interface, new_mac: Callable[[], str]) -> Interface:
-    if nic.type == "bridge" and not nic.source_bridge:
-        raise XMLError("interface type='bridge' requires a 'source' element")
     queues = None if nic.queues == 1 else nic.queues
     if nic.mac is not None and nic.model is not None and queues == nic.queues:
         return nic
@@ -142,7 +132,7 @@ def _serials(devices: Devices) -> tuple[tuple[Serial, ...], tuple[Console, ...]]
         )
     serials = tuple(_serial(port, n) for n, port in enumerate(serials))
     consoles = tuple(_console(console, n) for n, console in enumerate(consoles))
-    if serials:
+    if serials and serials[0].target_type == "isa-serial":
         port = serials[0]
         head = Console(
             type=port.type,
@@ -183,10 +173,14 @@ def _graphics(graphics: Graphics) -> Graphics:
     changes: dict[str, Any] = {}
     if graphics.socket is None:
         chosen = graphics.autoport or graphics.port in (None, -1)
-        if graphics.type == "vnc":
+        if graphics.listens and graphics.listens[0].type in ("none", "socket"):
+            changes = {}
+        elif graphics.type == "vnc":
             changes = {"port": -1, "autoport": True} if chosen else {"autoport": False}
         elif graphics.autoport or graphics.port == -1:
             changes = {"port": None, "tls_port": None, "autoport": True}
+        elif graphics.port is not None:
+            changes = {"autoport": False}
         elif graphics.port is None and graphics.tls_port is None and not graphics.listens:
             changes["listens"] = (GraphicsListen(type="none"),)  # no port, and none is to be chosen
     if not graphics.listens and "listens" not in changes:
@@ -197,6 +191,13 @@ def _graphics(graphics: Graphics) -> Graphics:
     if all(getattr(graphics, name) == value for name, value in changes.items()):
         return graphics
     return evolve(graphics, **changes)
+
+
+def _audios(graphics: tuple[Graphics, ...]) -> tuple[Audio, ...]:
+    """Where sound goes: to a SPICE viewer, else nowhere; nothing for a display that has no sound."""
+    if graphics and all(g.type == "egl-headless" for g in graphics):
+        return ()
+    return (Audio(1, "spice" if any(g.type == "spice" for g in graphics) else "none"),)
 
 
 def _rng(rng: Rng) -> Rng:
@@ -248,7 +249,7 @@ def _controllers(devices: Devices, *, express: bool) -> tuple[Controller, ...]:
             present.add((kind, index))
             found.append(Controller(type=kind, index=index, model=model))
 
-    if not any(c.type == "usb" for c in found):
+    if not any(c.type == "usb" and c.model == "none" for c in found):
         need("usb", 0, "qemu-xhci" if express else "piix3-uhci")
     if express:
         need("sata", 0)
@@ -275,6 +276,11 @@ def _controllers(devices: Devices, *, express: bool) -> tuple[Controller, ...]:
     ]
     for index in range(max(serial, default=-1) + 1):
         need("virtio-serial", index)
+    # Channels without a port of their own fill one controller after the other; the consoles' port 0 is left out.
+    rooms = [(c.ports or 31) - 1 for c in found if c.type == "virtio-serial"]
+    while sum(rooms) < sum(1 for c in devices.channels if c.target_type == "virtio"):
+        need("virtio-serial", len(rooms))
+        rooms.append(30)
     return tuple(_modelled(c, express=express) for c in found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virtsim.model import evolve
+from virtsim.model.address import VirtioSerialAddress
 from virtsim.model.chardev import CharSource
 from virtsim.model.devices import Channel, Graphics, GraphicsListen
 from virtsim.model.domain import Domain
@@ -62,7 +63,10 @@ def _channel(channel: Channel, paths: InstancePaths) -> Channel:
     if channel.type != "unix" or (channel.source is not None and channel.source.path is not None):
         return channel
     base = paths.channel_dir or paths.dir
-    path = f"{base}/{channel.target_name or channel.alias}"
+    name = channel.target_name
+    if name is None and isinstance(at := channel.address, VirtioSerialAddress):
+        name = f"vioser-{at.controller:02d}-{at.bus:02d}-{at.port:02d}.sock"
+    path = f"{base}/{name or channel.alias}"
     return evolve(channel, source=CharSource(mode="bind", path=path))
 
 

@@ -285,10 +285,12 @@ def _chipset(
             places["controllers", number] = address = PciAddress(slot=want[0], function=want[1])
             pci.take(address)
     for slot, function in builtin:
-        bit = 1 << function
-        if not pci.used(0, slot) & bit:
-            pci.take(PciAddress(slot=slot, function=function))
-    if devices.videos and devices.videos[0].address is None and devices.videos[0].model != "none":
+        pci.take(PciAddress(slot=slot, function=function))
+    if (
+        devices.videos
+        and devices.videos[0].address is None
+        and devices.videos[0].model not in ("none", "ramfb")
+    ):
         slot = 1 if express else 2
         if not pci.used(0, slot):
             places["videos", 0] = PciAddress(slot=slot)
@@ -329,10 +331,9 @@ _ORDER: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("balloon", lambda d: d.model.startswith("virtio")),
     ("rngs", lambda d: d.model.startswith("virtio")),
     ("watchdogs", lambda d: d.model == "i6300esb"),
-    ("videos", lambda d: d.model != "none"),
+    ("videos", lambda d: d.model not in ("none", "ramfb")),
     ("inputs", lambda d: d.bus == "virtio"),
     ("serials", lambda d: d.target_type == "pci-serial"),
-    ("panics", lambda d: d.model == "pvpanic"),
 )
 
 

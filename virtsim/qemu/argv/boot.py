@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+
+from virtsim.errors import ConfigUnsupported
+from virtsim.model.clock import Clock
 from virtsim.model.devices import Disk
 from virtsim.model.domain import Domain
 from virtsim.qemu.argv._options import Build, on_off
@@ -13,43 +17,48 @@ _CLASSES = {"hd": ("disk", "lun"), "cdrom": ("cdrom",), "fd": ("floppy",)}
 
 def clock(build: Build) -> list[str]:
     """``-rtc``, the PIT's policy, HPET."""
-    found = build.domain.clock
-    argv, rtc = [], "base=utc"
-    policy_of_rtc = pit = None
-    hpet = True
-    if found is not None:
-        if found.offset == "localtime" or (found.offset == "variable" and found.basis == "localtime"):
-            rtc = "base=localtime"
-        for timer in found.timers:
-            if timer.name == "rtc":
-                policy_of_rtc = timer
-            elif timer.name == "pit":
-                pit = timer.tickpolicy
-            elif timer.name == "hpet":
-                hpet = timer.present is not False
-    if policy_of_rtc is not None:
-        if policy_of_rtc.track in ("guest", "realtime"):
-            rtc += f",clock={'vm' if policy_of_rtc.track == 'guest' else 'rt'}"
-        if policy_of_rtc.tickpolicy == "catchup":
+    found = build.domain.clock or Clock()
+    timers = {timer.name: timer for timer in found.timers}
+    rtc = f"base={_base(found)}"
+    if (timer := timers.get("rtc")) is not None:
+        if timer.track in ("guest", "realtime"):
+            rtc += f",clock={'vm' if timer.track == 'guest' else 'rt'}"
+        if timer.tickpolicy == "catchup":
             rtc += ",driftfix=slew"
     argv = ["-rtc", rtc]
-    if pit in ("delay", "discard"):
-        argv += ["-global", f"kvm-pit.lost_tick_policy={pit}"]
-    if not hpet:
+    if (timer := timers.get("pit")) is not None and timer.tickpolicy in ("delay", "discard"):
+        argv += ["-global", f"kvm-pit.lost_tick_policy={timer.tickpolicy}"]
+    if (timer := timers.get("hpet")) is not None and timer.present is False:
         argv.append("-no-hpet")
     return argv
+
+
+def _base(found: Clock) -> str:
+    """What the guest's clock starts with.
+
+    Raises:
+        ConfigUnsupported: an offset from the time of the start, which a command line cannot say.
+    """
+    if found.offset in ("localtime", "timezone"):
+        return "localtime"
+    if found.offset == "absolute" and found.start_s is not None:
+        moment = datetime.datetime.fromtimestamp(found.start_s, datetime.UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S")
+    if found.offset == "variable" and found.adjustment not in (None, "0", "reset"):
+        raise ConfigUnsupported("clock offset='variable' with an adjustment is not supported")
+    return "localtime" if found.basis == "localtime" else "utc"
 
 
 def power(build: Build) -> list[str]:
     """``-no-shutdown``, sleep states, ACPI."""
     domain = build.domain
     argv = ["-no-shutdown"]
+    if domain.features is None or not domain.features.acpi:
+        argv.append("-no-acpi")
     chip = "ICH9-LPC" if "q35" in (domain.os.machine or "") else "PIIX4_PM"
     for name, enabled in (("disable_s3", domain.suspend_to_mem), ("disable_s4", domain.suspend_to_disk)):
         if enabled is not None:
             argv += ["-global", f"{chip}.{name}={0 if enabled else 1}"]
-    if domain.features is None or not domain.features.acpi:
-        argv.append("-no-acpi")
     return argv
 
 

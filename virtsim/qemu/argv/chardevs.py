@@ -41,7 +41,14 @@ def serials(build: Build) -> list[str]:
         name = f"char{port.alias}"
         argv += [
             "-chardev",
-            _backend(port.type, port.source, name, port.log_file, log_append=port.log_append),
+            _backend(
+                port.type,
+                port.source,
+                name,
+                port.log_file,
+                log_append=port.log_append,
+                telnet=port.protocol == "telnet",
+            ),
         ]
         index = port.port if driver == "isa-serial" else None
         argv += device(
@@ -106,6 +113,7 @@ def _backend(
     *,
     log_append: bool | None,
     vdagent: bool = False,
+    telnet: bool = False,
 ) -> str:
     """The value of ``-chardev``."""
     found = source or CharSource()
@@ -126,6 +134,7 @@ def _backend(
             text += f",reconnect={found.reconnect_s}"
     elif kind == "tcp":
         text = f"socket,id={name},host={found.host or ''},port={found.service or ''}"
+        text += ",telnet=on" if telnet else ""
         text += ",server=on,wait=off" if found.mode == "bind" else ""
     elif kind == "spicevmc" and vdagent:
         text = f"spicevmc,id={name},name=vdagent"

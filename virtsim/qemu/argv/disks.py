@@ -34,6 +34,15 @@ def disks(build: Build) -> list[str]:
         if _source(disk) is not None:
             node = f"libvirt-{len(found) - number}-format"
             argv += _nodes(disk, len(found) - number)
+            if disk.copy_on_read:
+                argv += device(
+                    "-blockdev",
+                    driver="copy-on-read",
+                    node_name=f"libvirt-CoR-{disk.target_dev}",
+                    file=node,
+                    discard="unmap",
+                )
+                node = f"libvirt-CoR-{disk.target_dev}"
         argv += _frontend(build, disk, node)
     return argv
 
@@ -52,7 +61,7 @@ def _nodes(disk: Disk, number: int) -> list[str]:
     cache = _cache(disk)
     kind = disk.driver_type or "raw"
     if kind not in _FORMATS:
-        raise ConfigUnsupported(f"unsupported disk driver type of '{kind}'")
+        raise ConfigUnsupported(f"unknown driver format value '{kind}'")
     storage = device(
         "-blockdev",
         driver="file" if disk.type == "file" else "host_device",

@@ -50,6 +50,15 @@ def inputs(build: Build) -> list[str]:
     for found in build.domain.devices.inputs:
         if found.bus == "ps2":
             continue
+        if found.type == "evdev":
+            argv += device("-object", qom_type="input-linux", id=found.alias, evdev=found.source_dev)
+            continue
+        if found.type == "passthrough" and found.bus == "virtio":
+            at = place(build, found.address)
+            argv += device(
+                "-device", driver="virtio-input-host-pci", id=found.alias, evdev=found.source_evdev, **at
+            )
+            continue
         driver = _INPUTS.get((found.bus or "", found.type))
         if driver is None:
             raise ConfigUnsupported(f"input of type '{found.type}' on bus '{found.bus}' is not supported")
@@ -92,6 +101,8 @@ def graphics(build: Build) -> list[str]:
 
 
 def _vnc(build: Build, found: Graphics) -> list[str]:
+    if found.passwd is not None:
+        raise ConfigUnsupported("VNC passwords are not supported")
     listen = found.listens[0] if found.listens else None
     if listen is not None and listen.type == "socket":
         text = f"unix:{comma(listen.socket or '')}"
@@ -102,7 +113,7 @@ def _vnc(build: Build, found: Graphics) -> list[str]:
         address = f"[{address}]" if ":" in address else address
         text = f"{address}:{(found.port if found.port is not None else VNC_BASE_PORT) - VNC_BASE_PORT}"
         if found.websocket is not None:
-            text += f",websocket={found.websocket}" if found.websocket != -1 else ",websocket=on"
+            text += f",websocket={found.websocket}"
     if found.share_policy is not None:
         text += f",share={found.share_policy}"
     audio = _audio_id(build, found.audio_id)

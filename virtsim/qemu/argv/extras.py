@@ -122,8 +122,6 @@ def panics(build: Build) -> list[str]:
     for panic in build.domain.devices.panics:
         if panic.model == "isa":
             argv += device("-device", driver="pvpanic", ioport=getattr(panic.address, "iobase", None))
-        elif panic.model == "pvpanic":
-            argv += device("-device", driver="pvpanic-pci", **place(build, panic.address))
         elif panic.model != "hyperv":
             raise ConfigUnsupported(f"the QEMU binary does not support the panic device '{panic.model}'")
     return argv

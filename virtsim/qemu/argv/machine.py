@@ -98,6 +98,8 @@ def cpu(build: Build, accel: str) -> list[str]:
     elif mode == "maximum" or accel == "tcg":
         # host-model and host-passthrough mean the processor that is there: with TCG, all that it can emulate.
         parts = ["max"]
+        if mode == "maximum" and found.migratable is not None:
+            parts.append(f"migratable={on_off(found.migratable)}")
     else:
         parts = ["host"]
         if found.migratable is not None and mode == "host-passthrough":
@@ -107,6 +109,10 @@ def cpu(build: Build, accel: str) -> list[str]:
     for feature in found.features:
         on = feature.policy in (None, "force", "require", "optional")
         parts.append(f"{feature.name}={on_off(on)}")
+    if found.cache_mode == "emulate" and found.cache_level == 3:
+        parts.append("l3-cache=on")
+    elif found.cache_mode is not None:
+        parts.append("host-cache-info=" + on_off(found.cache_mode == "passthrough"))
     parts += _enlightenments(build.domain)
     return ["-cpu", ",".join(parts)]
 
@@ -121,6 +127,8 @@ def _enlightenments(domain: Domain) -> list[str]:
             parts.append("hv-time=on")
         if timer.name == "tsc" and timer.frequency_hz:
             parts.append(f"tsc-frequency={timer.frequency_hz}")
+    if any(panic.model == "hyperv" for panic in domain.devices.panics):
+        parts.append("hv-crash")
     if features is None:
         return parts
     if features.apic_eoi is not None:
@@ -145,7 +153,7 @@ def _enlightenments(domain: Domain) -> list[str]:
 def memory(build: Build) -> list[str]:
     """``-m``, the memory of a guest without NUMA, ``-overcommit``."""
     domain = build.domain
-    argv = ["-m", str(-(-domain.memory_kib // 1024))]
+    argv = ["-m", str(-(-domain.memory_kib // _KIB))]
     if not _cells(domain):
         argv += _backend(build, "pc.ram", domain.memory_kib, None)
     locked = domain.memory_backing is not None and domain.memory_backing.locked
@@ -247,4 +255,6 @@ def _backend(build: Build, name: str, size_kib: int, node: int | None, share: st
         properties["prealloc"] = True
         if backing is not None and backing.allocation_threads:
             properties["prealloc_threads"] = backing.allocation_threads
-    return device("-object", qom_type=kind, **properties, size=size_kib * _KIB)
+    return device(
+        "-object", qom_type=kind, **properties, size=-(-size_kib // _KIB) * _KIB * _KIB
+    )  # whole MiB, as libvirt
