@@ -1,4 +1,4 @@
-"""Stand-in QEMUs inside the loop, scripted in Python: for tests that must control every step and every tie."""
+"""Stand-in QEMUs in the loop, scripted in Python: for tests that must control every step and every tie."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Plot:
         self.kill_after_s: float | None = 0.0
         self.linger_s = 0.0
         self.spawn_error: OSError | None = None
-        #: command -> what is done instead of the usual answer; returns a reply, an ErrorReply, or None for silence
+        #: command -> done instead of the usual answer; returns a reply, an ErrorReply, or None for silence
         self.answers: dict[str, Callable[[Qemu], Any]] = {}
         self.guest_obeys = True
 
@@ -81,7 +81,7 @@ class Qemu(asyncio.Protocol):
         if self.status is not None:
             raise ProcessLookupError(3, "No such process")
         after_s = {signal.SIGTERM: self.plot.term_after_s, signal.SIGKILL: self.plot.kill_after_s}.get(
-            signal.Signals(signum) if signum else 0, None
+            signal.Signals(signum) if signum else 0
         )
         if after_s is None:
             return

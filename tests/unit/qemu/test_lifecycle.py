@@ -61,9 +61,7 @@ async def defined(
     return connection, await connection.defineXML(xml)
 
 
-async def started(
-    host: Host, xml: str = XML, policy: str = "eventful"
-) -> tuple[Connection, Domain, Qemu]:
+async def started(host: Host, xml: str = XML, policy: str = "eventful") -> tuple[Connection, Domain, Qemu]:
     connection, domain = await defined(host, xml, policy)
     await domain.create()
     host.journal.records.clear()
@@ -691,9 +689,7 @@ def test_an_undefined_active_domain_goes_on_as_transient_and_then_vanishes() -> 
         await domain.destroy()
         assert host.events() == ["UNDEFINED/REMOVED", "STOPPED/DESTROYED"]
         error = await refused(domain.state(), NoDomain)
-        assert error.text == (
-            f"Domain not found: no domain with matching uuid '{domain.UUIDString()}' (vm)"
-        )
+        assert error.text == (f"Domain not found: no domain with matching uuid '{domain.UUIDString()}' (vm)")
         assert await connection.listAllDomains() == []
 
     on_virtual(play)

@@ -1,0 +1,200 @@
+"""What complete starts through the API cost: the 105 s domain on the virtual clock.
+
+One start is: define, create (policy backoff-adaptive; 402 GiB of memory, the socket after 105 s: 114
+attempts, 104 s of naps, the start-up conversation), destroy, undefine. Figures:
+
+* starts per second on one core, best of ``--rounds`` runs of ``--starts`` starts, one after another;
+* memory per live domain: growth of what Python has allocated, and of the resident set, with
+  ``--live`` domains up;
+* how the cost of a start grows from 100 to ``--many`` starts of one connection.
+
+Run: ``python benchmarks/api_starts.py [--json]``. Bounds: at least 500 starts/s, at most 100 KiB a
+domain, growth at most 1.3; the exit status is 1 when one is missed and ``--check`` was given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import platform
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from fakeqemu.grammar import compile_rules
+from fakeqemu.script import Script
+from virtsim.api import Connection, Context
+from virtsim.host.chance import SeededChance
+from virtsim.host.clock import SystemClock
+from virtsim.sim.launcher import SimLauncher
+from virtsim.sim.loop import run
+from virtsim.sim.net import net_of
+
+STARTS_PER_S_MIN = 500
+KIB_PER_DOMAIN_MAX = 100
+GROWTH_MAX = 1.3
+
+XML = """<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='GiB'>402</memory>
+  <memoryBacking><hugepages><page size='1' unit='GiB'/></hugepages></memoryBacking>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices><memballoon model='virtio'/></devices>
+</domain>
+"""
+
+
+class Bench:
+    """A connection to simulated QEMUs whose socket comes after 105 s."""
+
+    def __init__(self) -> None:
+        script = Script.from_compiled(compile_rules([{"at": "start", "socket": {"delay": "105s"}}]))
+        self.counts: dict[str, int] = {}
+        files = net_of(asyncio.get_running_loop()).files  # type: ignore[attr-defined]
+        files.make_dirs("/run/virtsim")
+        self.context = Context(
+            launcher=SimLauncher(script_for=lambda _: script, seed="0", files=files),
+            files=files,
+            wallclock=SystemClock(),
+            chance=SeededChance("0"),
+            run_dir="/run/virtsim",
+        )
+
+    async def open(self) -> Connection:
+        """A connection with the policy that has to wait."""
+        return await Connection.open(self.context, policy="backoff-adaptive")
+
+
+async def one_start(connection: Connection, name: str) -> None:
+    domain = await connection.defineXML(XML.format(name=name))
+    await domain.create()
+    await domain.destroy()
+    await domain.undefine()
+
+
+async def starts(count: int, marks: tuple[int, ...] = ()) -> tuple[float, dict[int, float]]:
+    """Seconds (of this processor) for all starts, and for the first n of each mark."""
+    connection = await Bench().open()
+    loop = asyncio.get_running_loop()
+    await one_start(connection, "warm-up")
+    begin_s, virtual_s = time.process_time(), loop.time()
+    reached: dict[int, float] = {}
+    for number in range(1, count + 1):
+        await one_start(connection, f"d{number}")
+        if number in marks:
+            reached[number] = time.process_time() - begin_s
+    taken_s = time.process_time() - begin_s
+    each_s = (loop.time() - virtual_s) / count
+    if not 105.24 < each_s < 105.26:
+        raise SystemExit(f"a start took {each_s:.3f} virtual s instead of 105.047 s and 0.2 s of destroy")
+    await connection.close()
+    return taken_s, reached
+
+
+async def live(count: int) -> dict[str, float]:
+    """KiB for each domain that is up, with everything that belongs to it on both ends."""
+    connection = await Bench().open()
+    await one_start(connection, "warm-up")
+    gc.collect()
+    tracemalloc.start()
+    before, resident = tracemalloc.get_traced_memory()[0], resident_kib()
+    domains = [await connection.defineXML(XML.format(name=f"d{n}")) for n in range(count)]
+    await asyncio.gather(*(domain.create() for domain in domains))
+    del domains
+    gc.collect()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    figures = {
+        "allocated_kib": round((after - before) / 1024 / count, 1),
+        "resident_kib": round((resident_kib() - resident) / count, 1),
+    }
+    for domain in await connection.listAllDomains():
+        await domain.destroy()
+    await connection.close()
+    return figures
+
+
+def resident_kib() -> int:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise SystemExit("no VmRSS in /proc/self/status")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    best_s = min(run(starts(options.starts))[0] for _ in range(options.rounds))
+    # The cost of the last hundred starts against that of the first hundred.
+    few, many = 100, max(options.many, 200)
+    total_s, marks = run(starts(many, (few, many - few)))
+    first_s, last_s = marks[few] / few, (total_s - marks[many - few]) / few
+    memory = run(live(options.live))
+    return {
+        "schema": "virtsim/bench-api-starts@1",
+        "python": platform.python_version(),
+        "starts_per_s": round(options.starts / best_s, 1),
+        "ms_per_start": round(best_s / options.starts * 1000, 3),
+        "live_domains": options.live,
+        **memory,
+        "starts": [few, many],
+        "ms_per_start_first_100": round(first_s * 1000, 3),
+        "ms_per_start_last_100": round(last_s * 1000, 3),
+        "ms_per_start_of_all": round(total_s / many * 1000, 3),
+        "growth": round((total_s / many) / first_s, 3),
+    }
+
+
+def verdicts(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    return [
+        (
+            "complete starts per second",
+            f"{figures['starts_per_s']:.0f} (at least {STARTS_PER_S_MIN})",
+            figures["starts_per_s"] >= STARTS_PER_S_MIN,
+        ),
+        (
+            "memory per live domain",
+            (
+                f"{figures['allocated_kib']} KiB allocated, {figures['resident_kib']} KiB resident "
+                f"(at most {KIB_PER_DOMAIN_MAX})"
+            ),
+            figures["allocated_kib"] <= KIB_PER_DOMAIN_MAX,
+        ),
+        (
+            f"cost per start, {figures['starts'][1]} starts against 100",
+            (
+                f"x{figures['growth']} (at most x{GROWTH_MAX}); {figures['ms_per_start_first_100']} ms, then "
+                f"{figures['ms_per_start_last_100']} ms"
+            ),
+            figures["growth"] <= GROWTH_MAX,
+        ),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--starts", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--live", type=int, default=500)
+    parser.add_argument("--many", type=int, default=10_000)
+    parser.add_argument("--json", action="store_true", help="figures only, as JSON")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a bound is missed")
+    options = parser.parse_args()
+    figures = measure(options)
+    rows = verdicts(figures)
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        print(f"Python {figures['python']}, one core, virtual clock, memory net")
+        for what, figure, ok in rows:
+            print(f"{'ok  ' if ok else 'MISS'}  {what}: {figure}")
+    return int(options.check and not all(ok for *_, ok in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
