@@ -1,5 +1,5 @@
 """CRAFT: how a QEMU is built, started, talked to and ended.
 
-Knows QEMU's command line and monitor, and the rules by which libvirt waits, kills and keeps order. Must not
-know who calls (no API names), whether QEMU is real, or which clock runs.
+Knows QEMU's command line and monitor, and the rules by which libvirt waits, kills and keeps order. It
+must not know who calls (no API names), whether QEMU is real, or which clock runs.
 """
