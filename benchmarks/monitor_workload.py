@@ -207,6 +207,72 @@ def virtsim_peer(delays: list[float]) -> list[float]:
     return run(main())
 
 
+# -- the same with virtsim's own monitor and fakeqemu, as a run of scenarios has them
+
+
+def full_peer(delays: list[float]) -> list[float]:
+    from fakeqemu.script import Script
+    from virtsim.host.chance import SeededChance
+    from virtsim.host.clock import SystemClock
+    from virtsim.host.context import Context
+    from virtsim.qemu.monitor import Monitor
+    from virtsim.sim.launcher import SimLauncher
+    from virtsim.sim.loop import run
+
+    # As fakeqemu.grammar.compile_rules() makes them of {at: start, socket: {delay: ...}}.
+    scripts = [
+        Script.from_compiled(
+            {
+                "version": 1,
+                "start": {"socket": {"delay": round(delay * 1e9)}, "rules": {"socket": "rule 1"}},
+                "timed": [],
+                "on": [],
+            }
+        )
+        for delay in delays
+    ]
+
+    async def domain(number: int, context: Context) -> float:
+        loop = asyncio.get_running_loop()
+        path = f"/{number}"
+        argv = [
+            "/usr/bin/qemu-system-x86_64", "-name", f"guest={number}", "-S", "-no-user-config", "-nodefaults",
+            "-chardev", f"socket,id=charmonitor,path={path},server=on,wait=off",
+            "-mon", "chardev=charmonitor,id=monitor,mode=control",
+        ]  # fmt: skip
+        process = await context.launcher.spawn(argv, log="/log")
+        events: list[str] = []
+        for nap in naps():
+            await asyncio.sleep(nap)
+            try:
+                _, monitor = await loop.create_unix_connection(
+                    lambda: Monitor(context, str(number), on_event=lambda name, *_: events.append(name)), path
+                )
+            except (FileNotFoundError, ConnectionRefusedError):
+                continue
+            break
+        up = loop.time()
+        await monitor.wait_greeting()
+        await monitor.execute("qmp_capabilities")
+        for _ in range(20):
+            await monitor.execute("query-status")
+        await monitor.execute("quit")
+        status = await process.wait()
+        assert (status.code, events) == (0, ["SHUTDOWN"])
+        monitor.close()
+        return up
+
+    async def main() -> list[float]:
+        loop: Any = asyncio.get_running_loop()
+        launcher = SimLauncher(
+            script_for=lambda argv: scripts[int(argv[2].partition("=")[2])], seed="1", files=loop.net.files
+        )
+        context = Context(launcher, loop.net.files, SystemClock(), SeededChance("1"), "/")
+        return await asyncio.gather(*(domain(number, context) for number in range(len(delays))))
+
+    return run(main())
+
+
 # -- simpy: generators and stores, no transports
 
 
@@ -393,6 +459,7 @@ def looptime_peer(delays: list[float]) -> list[float]:
 PEERS: dict[str, tuple[str, Callable[[list[float]], list[float]], int]] = {
     # name: what it is, how it runs, most domains at once (descriptors)
     "virtsim": ("virtual loop, memory net, protocols", virtsim_peer, 1 << 30),
+    "full": ("virtsim's monitor and fakeqemu", full_peer, 1 << 30),
     "simpy": ("simpy, stores, no transports", simpy_peer, 1 << 30),
     "trio": ("trio MockClock, memory streams", trio_peer, 1 << 30),
     "looptime": ("looptime, real Unix sockets", looptime_peer, 300),
