@@ -260,16 +260,16 @@ class VirtualLoop(GuardedLoop):
                 self._timer_cancelled_count -= 1
             else:
                 ready.append(timer)
-        todo = len(ready)
-        self.callbacks += todo
+        batch = len(ready)
+        self.callbacks += batch
         if self.callbacks >= self._alarm:
             self._alarm_rang()
         if self._debug:
-            self._run_debug(todo)
+            self._run_debug(batch)
             return
         popleft = ready.popleft
         handle: Any
-        for _ in range(todo):
+        for _ in range(batch):
             handle = popleft()
             callback = handle._callback
             if callback is not None:  # None: cancelled
@@ -303,10 +303,10 @@ class VirtualLoop(GuardedLoop):
                 self._mark_turns = self._turns
             self._ns = when
 
-    def _run_debug(self, todo: int) -> None:
+    def _run_debug(self, batch: int) -> None:
         """As asyncio's debug mode, but with a real clock: the virtual one does not move in a callback."""
         real_clock = REAL_CLOCK[0]
-        for _ in range(todo):
+        for _ in range(batch):
             handle: Any = self._ready.popleft()
             callback = handle._callback
             if callback is None:

@@ -288,3 +288,16 @@ def test_the_collector_is_off_during_a_run_and_as_before_afterwards() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_a_task_that_has_not_begun_is_said_to_be_so() -> None:
+    from virtsim.sim.stall import describe_tasks
+
+    async def main() -> str:
+        task = asyncio.create_task(asyncio.sleep(1), name="later")
+        text = describe_tasks([task])
+        await task
+        assert describe_tasks([task]) == "  (no task is pending)"
+        return text
+
+    assert "later: asyncio/tasks.py" in run(main())

@@ -339,3 +339,31 @@ def test_a_closed_loop_says_so() -> None:
 def test_the_kind_of_net_is_checked() -> None:
     with pytest.raises(ValueError, match="memory"):
         VirtualLoop(net="imaginary")  # type: ignore[arg-type]
+
+
+def test_a_task_cannot_start_eagerly() -> None:
+    async def main() -> None:
+        coroutine = asyncio.sleep(1)
+        with pytest.raises(SimForbidden, match="eager"):
+            here().create_task(coroutine, eager_start=True)
+        coroutine.close()
+
+    run(main())
+
+
+def test_debug_mode_survives_errors_and_cancelled_callbacks() -> None:
+    async def main() -> list[str]:
+        loop = here()
+        told: list[str] = []
+        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
+        loop.call_soon(print).cancel()
+        timer = loop.call_later(1, print)
+        loop.call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0.5)
+        timer.cancel()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await asyncio.sleep(math.inf)
+        return told
+
+    assert run(main(), debug=True) == ["ZeroDivisionError('division by zero')"]
