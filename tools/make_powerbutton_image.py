@@ -1,11 +1,13 @@
 """Makes scenarios/domains/powerbutton.iso: a guest of 35 bytes that obeys the ACPI power button.
 
-A machine without an operating system ignores ``system_powerdown``. This one boots from a CD: it enables the power button
-and sleeps; when the button is pressed it switches the machine off, as a guest does that was asked to shut down.
+A machine without an operating system ignores ``system_powerdown``. This one boots from a CD: it enables
+the power button and sleeps; when the button is pressed it switches the machine off, as a guest does that
+was asked to shut down.
 
-The registers are those of the PIIX4's and ICH9's power management block, which SeaBIOS places at port 0x600 on both
-machine types (SeaBIOS ``PORT_ACPI_PM_BASE``): PM1_STS 0x600, PM1_EN 0x602, PM1_CNT 0x604. A CD, and not a disk of one
-sector, because SeaBIOS works out a geometry with no cylinder at all for such a disk and does not boot it.
+The registers are those of the PIIX4's and ICH9's power management block, which SeaBIOS places at port
+0x600 on both machine types (SeaBIOS ``PORT_ACPI_PM_BASE``): PM1_STS 0x600, PM1_EN 0x602, PM1_CNT 0x604. A
+CD, and not a disk of one sector, because SeaBIOS works out a geometry with no cylinder at all for such a
+disk and does not boot it.
 
 Usage: python tools/make_powerbutton_image.py [--check]
 """
@@ -41,13 +43,17 @@ SECTOR, BOOT_RECORD, CATALOGUE, PROGRAM = 2048, 17, 18, 19
 
 
 def image() -> bytes:
-    """The CD: a boot record, a boot catalogue ("El Torito" 1.0, without emulation of a disk), and the code."""
+    """The CD: a boot record and a catalogue ("El Torito" 1.0, no emulation of a disk), and the code."""
     record = b"\0CD001\x01" + b"EL TORITO SPECIFICATION".ljust(64, b"\0") + struct.pack("<I", CATALOGUE)
     validation = struct.pack("<BBH24sHBB", 1, 0, 0, b"virtsim", 0, 0x55, 0xAA)
     checksum = -sum(struct.unpack("<16H", validation)) & 0xFFFF
     validation = validation[:28] + struct.pack("<H", checksum) + validation[30:]
     entry = struct.pack("<BBHBBHI", 0x88, 0, 0, 0, 0, 1, PROGRAM)
-    sectors = {BOOT_RECORD: record, CATALOGUE: validation + entry, PROGRAM: CODE.ljust(510, b"\0") + b"\x55\xaa"}
+    sectors = {
+        BOOT_RECORD: record,
+        CATALOGUE: validation + entry,
+        PROGRAM: CODE.ljust(510, b"\0") + b"\x55\xaa",
+    }
     return b"".join(sectors.get(number, b"").ljust(SECTOR, b"\0") for number in range(PROGRAM + 1))
 
 

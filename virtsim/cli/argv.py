@@ -20,8 +20,8 @@ SCHEMA = "virtsim/argv@1"
 def argv(document: str, as_json: bool) -> None:
     """Show the QEMU command line of a domain, one argument per line.
 
-    What a start would draw by chance (UUID, MAC addresses) is derived from the document, so the same document always
-    gives the same command line.
+    What a start would draw by chance (UUID, MAC addresses) is derived from the document, so the same
+    document always gives the same command line.
     """
     from virtsim.api import native_argv
     from virtsim.errors import VirtsimError, XMLError

@@ -20,7 +20,9 @@ SCHEMA = "virtsim/backoff@1"
 
 
 @click.command()
-@click.option("--policy", "policy_name", default="eventful", show_default=True, metavar="NAME", help="Waiting policy.")
+@click.option(
+    "--policy", "policy_name", default="eventful", show_default=True, metavar="NAME", help="Waiting policy."
+)
 @click.option("--memory", type=SIZE_KIB, default="512MiB", show_default=True, help="Guest memory.")
 @click.option("--ready", type=DURATION_MS, help="When QEMU's socket appears (fd passing: when it greets).")
 @click.option("--nics", type=click.IntRange(0), default=0, help="Network interfaces.")
@@ -77,7 +79,13 @@ def _verdict(result: Plan, ready: int | None) -> str:
         return f"not met: given up after attempt {result.attempt} at {result.attempts[-1].at_ms} ms"
     if result.greeted_at_ms is None:
         waited = "for ever" if result.limit_ms is None else f"until {result.limit_ms} ms"
-        return f"met at {result.met_at_ms} ms by attempt {result.attempt}, and waits {waited} for the greeting"
+        return (
+            f"met at {result.met_at_ms} ms by attempt {result.attempt}, and waits {waited} for the greeting"
+        )
     late = "" if ready is None else f", {result.greeted_at_ms - ready} ms after it was ready"
     text = f"met at {result.met_at_ms} ms by attempt {result.attempt}"
-    return text + (f", greeted at {result.greeted_at_ms} ms" if result.greeted_at_ms != result.met_at_ms else "") + late
+    return (
+        text
+        + (f", greeted at {result.greeted_at_ms} ms" if result.greeted_at_ms != result.met_at_ms else "")
+        + late
+    )

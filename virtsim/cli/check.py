@@ -13,10 +13,10 @@ __all__ = ["check"]
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing about what is right.")
 def check(paths: tuple[str, ...], quiet: bool) -> int:
-    """Check scenarios (*.yaml) and domain documents (*.xml); a folder means all scenarios and documents below it.
+    """Check scenarios (*.yaml) and domain documents (*.xml); a folder means all of them below it.
 
-    Prints each mistake as file:line:column: message, all of them at once, and exits with status 2 if there is any.
-    What is kept but understood by nobody is a warning and does no harm.
+    Prints each mistake as file:line:column: message, all of them at once, and exits with status 2 if
+    there is any. What is kept but understood by nobody is a warning and does no harm.
     """
     from virtsim.sim.check import check_paths
 

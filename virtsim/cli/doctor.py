@@ -22,14 +22,16 @@ SCHEMA = "virtsim/doctor@1"
 def doctor(needs: tuple[str, ...], as_json: bool) -> int:
     """Show what this machine offers: each line is ok or missing, and says what it is for.
 
-    The virtual clock needs nothing but Python. Things are tried, not looked at: KVM, for instance, by making a virtual
-    machine.
+    The virtual clock needs nothing but Python. Things are tried, not looked at: KVM, for instance, by
+    making a virtual machine.
     """
     from virtsim.sim.survey import SUBJECTS, survey
 
     for need in needs:
         if need not in SUBJECTS:
-            raise click.UsageError(f"--need {need!r}: nothing of that name{nearest_word(need, list(SUBJECTS))}")
+            raise click.UsageError(
+                f"--need {need!r}: nothing of that name{nearest_word(need, list(SUBJECTS))}"
+            )
     findings = survey()
     if as_json:
         click.echo(json.dumps({"schema": SCHEMA, "findings": [asdict(finding) for finding in findings]}))

@@ -37,7 +37,12 @@ class Problem(click.ClickException):
 
     def __init__(self, message: str, status: Exit) -> None:
         super().__init__(message)
-        self.exit_code = int(status)
+        self.status = status
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]  # click has it on the class
+        """The command's exit status."""
+        return int(self.status)
 
     def show(self, file: object = None) -> None:
         """Print the lines as they are: they begin with a file's name, or say which command they are of."""

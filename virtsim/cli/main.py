@@ -30,27 +30,29 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class _Commands(click.Group):
     """Imports a command's file only when the command is called, so that each starts quickly."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="virtsim")
 def cli() -> None:
     """One management library for QEMU, two hypervisors (real, fake), two clocks (real, virtual).
 
-    Exit status: 0 all as expected; 1 an expectation failed; 2 wrong usage or an invalid input file; 3 something that
-    was asked for is missing here; 4 internal error; 130 interrupted.
+    Exit status: 0 all as expected; 1 an expectation failed; 2 wrong usage or an invalid input file; 3
+    something that was asked for is missing here; 4 internal error; 130 interrupted.
     """
 
 

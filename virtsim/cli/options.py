@@ -13,7 +13,7 @@ import click
 __all__ = ["DURATION_MS", "SIZE_KIB", "nearest_word"]
 
 
-class _Unit(click.ParamType):
+class _Unit(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
     """A value with a unit."""
 
     def __init__(self, name: str, parse: Callable[[str], int]) -> None:

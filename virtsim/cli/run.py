@@ -31,21 +31,27 @@ _WORDS = {"passed": "green", "failed": "red", "error": "red", "skipped": "yellow
     "--net", type=click.Choice(["memory", "real"]), default="memory", show_default=True,
     help="Sockets of the virtual clock: in memory, or the kernel's as a cross-check.",
 )  # fmt: skip
-@click.option("--policy", metavar="NAME", help="How to wait for the monitor, instead of what the scenario says.")
+@click.option(
+    "--policy", metavar="NAME", help="How to wait for the monitor, instead of what the scenario says."
+)
 @click.option("--seed", metavar="SEED", help="Root of all chance, instead of what the scenario says.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes to run in.")
-@click.option("-k", "expression", metavar="EXPR", help="Only scenarios whose name fits, as in 'monitor and not slow'.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: reports/latest]")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes to run in."
+)
+@click.option(
+    "-k", "expression", metavar="EXPR", help="Only scenarios whose name fits, as in 'monitor and not slow'."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: reports/latest]"
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Copy results.json to this file.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path), help="Copy junit.xml to this file.")
-@click.pass_context
-def run(context: click.Context, paths: tuple[str, ...], **chosen: Any) -> int:
+def run(paths: tuple[str, ...], **chosen: Any) -> int:
     """Run scenarios: files, or folders of them.
 
     Prints a line for each scenario, a summary, and the path of the report. A failed expectation says what was
     expected and seen, and how to run that scenario again. Nothing is run when any file has a mistake.
     """
-    del context
     options = _options(chosen)
     loaded = _load(paths, chosen["expression"])
     _prepare_host(options)
@@ -81,7 +87,9 @@ def _options(chosen: dict[str, Any]) -> Options:
     if chosen["hypervisor"] == "qemu" and chosen["clock"] == "virtual":
         raise click.UsageError("a real QEMU needs --clock real: it cannot be made to skip time")
     if chosen["net"] == "real" and chosen["clock"] == "real":
-        raise click.UsageError("--net goes with --clock virtual: the real clock has the kernel's sockets anyway")
+        raise click.UsageError(
+            "--net goes with --clock virtual: the real clock has the kernel's sockets anyway"
+        )
     if chosen["policy"] is not None:
         try:
             policy(chosen["policy"])

@@ -66,5 +66,5 @@ def _below(folder: Path) -> list[str]:
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
-        found += [os.path.join(root, name) for name in sorted(names)]
+        found += [f"{root}/{name}" for name in sorted(names)]
     return found

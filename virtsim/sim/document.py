@@ -2,8 +2,8 @@
 
 Knows YAML (through ruamel.yaml's event stream). Must not know what a scenario is.
 
-A document comes from outside, so it is bounded in size, nesting and number of nodes after its aliases are expanded;
-whatever is wrong with it is a `Mistake`, never a traceback.
+A document comes from outside, so it is bounded in size, nesting and number of nodes after its aliases are
+expanded; whatever is wrong with it is a `Mistake`, never a traceback.
 """
 
 from __future__ import annotations
@@ -26,7 +26,16 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "Mistake", "MistakesError", "Place", "parse_document"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "Document",
+    "Mistake",
+    "MistakesError",
+    "Place",
+    "parse_document",
+]
 
 #: The largest scenario file that is read; the largest shipped one has a few KiB.
 MAX_BYTES = 1 << 20
@@ -48,7 +57,7 @@ _WORDS: dict[str, bool | None] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
-    """Something wrong in a file: ``str()`` gives ``file:line:column: message``; line and column count from 1."""
+    """Something wrong in a file; line and column count from 1, ``str()`` is ``file:line:column: message``."""
 
     file: str
     line: int
@@ -121,7 +130,8 @@ def parse_document(data: bytes, name: str) -> Document:
         name: what to call the file in messages.
 
     Raises:
-        MistakesError: it is not UTF-8, not YAML, empty, too deep, too large once expanded, or has a key twice.
+        MistakesError: it is not UTF-8, not YAML, empty, too deep, too large once expanded, or has a key
+        twice.
     """
     try:
         text = data.decode("utf-8")
@@ -149,13 +159,13 @@ class _Open:
     """A collection that is being filled."""
 
     place: Place
-    value: dict[Any, Any] | list[Any]
+    value: Any
     anchor: str | None
     key: str | None = None
     waiting_for_key: bool = True
 
 
-class _Stop(Exception):  # noqa: N818 - ends the composing; the mistake says why
+class _Stop(Exception):
     """Composing cannot go on."""
 
 
@@ -240,7 +250,7 @@ class _Composer:
         if top.waiting_for_key:
             return self._put_key(top, at, scalar)
         top.waiting_for_key = True
-        if top.key is None:
+        if top.key is None:  # its key was a mistake
             return top.place
         place = (*top.place, top.key)
         top.value[top.key] = value
@@ -271,7 +281,7 @@ class _Composer:
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if len(text) > 40:  # noqa: PLR2004 - no number of ours is longer; int() of a very long one is slow
+        if len(text) > 40:
             return text
         if _INT.match(text):
             return int(text, 0) if text[:2] in {"0o", "0x"} else int(text, 10)

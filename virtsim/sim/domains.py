@@ -1,7 +1,7 @@
 """The cast: from what a scenario says of its domains to the documents the library is given.
 
-Knows where domain documents lie and the few elements that a scenario may override. Must not know what the library
-makes of a document; that is asked of `virtsim.api`.
+Knows where domain documents lie and the few elements that a scenario may override. Must not know what the
+library makes of a document; that is asked of `virtsim.api`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ from virtsim.errors import VirtsimError
 from virtsim.sim.document import Mistake
 from virtsim.sim.grammar import DomainSpec, Scenario
 
-__all__ = ["BARE_MACHINE", "MAX_XML_BYTES", "CastMember", "Casting", "check_document", "domain_xml", "find_document", "with_files"]
+__all__ = [
+    "BARE_MACHINE",
+    "MAX_XML_BYTES",
+    "CastMember",
+    "Casting",
+    "check_document",
+    "domain_document",
+    "domain_xml",
+    "find_document",
+    "with_files",
+]
 
 #: The largest domain document; virtsim.model refuses larger ones with the same words.
 MAX_XML_BYTES = 16 << 20
@@ -36,7 +46,7 @@ BARE_MACHINE = """<domain type='qemu'>
 
 #: What stands around the folder of a file that a document names beside itself, until a run begins.
 FILES_BEGIN, FILES_END = "{beside:", "}/"
-#: Where a fake believes such files to be.
+#: Where a fake on the virtual clock believes such files to be.
 MADE_UP_FILES = "/var/lib/virtsim/"
 
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -59,7 +69,8 @@ def check_document(data: bytes, shown: str) -> list[Mistake]:
         line, column = getattr(error, "line", None) or 1, getattr(error, "column", None) or 1
         return [Mistake(shown, line, column, error.text.splitlines()[0])]
     return [
-        Mistake(shown, item.line or 1, item.column or 1, f"warning: {item.message}") for item in parsed.unclaimed
+        Mistake(shown, item.line or 1, item.column or 1, f"warning: {item.message}")
+        for item in parsed.unclaimed
     ]
 
 
@@ -88,7 +99,8 @@ def domain_xml(spec: DomainSpec, folder: Path) -> bytes:
 def with_files(xml: str, *, real: bool) -> str:
     """The document with the files it names beside itself in their real place, or in a made-up one.
 
-    A fake opens no disk, and where a scenario lies on this machine must not show in its journal.
+    On the virtual clock no disk is opened, and where a scenario lies on this machine must not show in its
+    journal.
     """
     begin, end = re.escape(FILES_BEGIN), re.escape(FILES_END)
     return re.sub(f"{begin}(.*?){end}", (lambda match: f"{match[1]}/") if real else MADE_UP_FILES, xml)
@@ -100,6 +112,17 @@ def _parse(data: bytes) -> etree._Element:
 
 
 def _override(root: etree._Element, spec: DomainSpec) -> None:
+    """Let the document say what the scenario wants."""
+    _override_size(root, spec)
+    _override_devices(root, spec)
+    if spec.without:
+        _drop(root, f"{{{_QEMU}}}capabilities")
+        capabilities = etree.SubElement(root, f"{{{_QEMU}}}capabilities", nsmap={"qemu": _QEMU})
+        for capability in spec.without:
+            etree.SubElement(capabilities, f"{{{_QEMU}}}del", capability=capability)
+
+
+def _override_size(root: etree._Element, spec: DomainSpec) -> None:
     if spec.memory is not None:
         for tag in ("memory", "currentMemory"):
             _replace(root, tag, str(spec.memory // 1024), unit="KiB")
@@ -110,6 +133,9 @@ def _override(root: etree._Element, spec: DomainSpec) -> None:
     if spec.vcpus is not None:
         _replace(root, "vcpu", str(spec.vcpus))
         _drop(root, "cpu/topology")
+
+
+def _override_devices(root: etree._Element, spec: DomainSpec) -> None:
     devices = root.find("devices")
     if devices is None:
         devices = etree.SubElement(root, "devices")
@@ -121,11 +147,6 @@ def _override(root: etree._Element, spec: DomainSpec) -> None:
         _drop(devices, "hostdev")
         for number in range(spec.hostdevs):
             _add_hostdev(devices, number)
-    if spec.without:
-        _drop(root, f"{{{_QEMU}}}capabilities")
-        capabilities = etree.SubElement(root, f"{{{_QEMU}}}capabilities", nsmap={"qemu": _QEMU})
-        for capability in spec.without:
-            etree.SubElement(capabilities, f"{{{_QEMU}}}del", capability=capability)
 
 
 def _add_hostdev(devices: etree._Element, number: int) -> None:
@@ -169,6 +190,12 @@ def _named(document: bytes, names: Iterable[str], *, template: bool) -> dict[str
     return result
 
 
+def domain_document(name: str, spec: DomainSpec, folder: Path) -> str:
+    """The document of one domain by itself, outside of any scenario."""
+    document = _named(domain_xml(spec, folder), [name], template=False)[name]
+    return with_files(document, real=False)
+
+
 @dataclass(frozen=True, slots=True)
 class CastMember:
     """One domain of a run."""
@@ -200,7 +227,9 @@ class Casting:
         instances: dict[str, tuple[str, ...]] = {}
         for written, spec in scenario.domains.items():
             template = spec.count is not None
-            names = tuple(f"{written}-{number}" for number in range(spec.count or 0)) if template else (written,)
+            names = (
+                tuple(f"{written}-{number}" for number in range(spec.count or 0)) if template else (written,)
+            )
             document = domain_xml(spec, folder)
             memory_kib = parse_domain(document).domain.total_memory_kib
             for name, xml in _named(document, names, template=template).items():

@@ -1,12 +1,13 @@
 """The watchers: what a scenario expects, held against the journal of what happened.
 
-Knows the kinds of journal records and the grammar's expectations. Must not know how a step is acted: a watcher sees
-nothing but records, so the same judgement can be passed on a journal that was read from a file.
+Knows the kinds of journal records and the grammar's expectations. Must not know how a step is acted: a
+watcher sees nothing but records, so the same judgement can be passed on a journal that was read from a
+file.
 
-**On the real clock exact times become bounds**, because a real nap is longer than asked for and a real process takes
-time to start: a duration of E may take from 0.95 E - 5 ms to 1.25 E + 2 s; a number of attempts n may be anything from
-half of it to n + 1 (a list of attempts is judged by its length). Orders, states, events, errors and QMP commands stay
-exact.
+**On the real clock exact times become bounds**, because a real nap is longer than asked for and a real
+process takes time to start: a duration of E may take from 0.95 E - 5 ms to 1.25 E + 2 s; a number of
+attempts n may be anything from half of it to n + 1 (a list of attempts is judged by its length). Orders,
+states, events, errors and QMP commands stay exact.
 """
 
 from __future__ import annotations
@@ -69,11 +70,10 @@ class StepWindow:
     """The part of a journal that one step is judged by.
 
     Args:
-        step: its number.
-        targets: the domains it was about; empty for a step about none, whose window holds everybody's records.
-        records: everything from its begin to its end, also of others that ran at the same time.
-        failures: domain -> the error its part of the step ended in.
-        states: domain -> state and reason at the end of the step.
+        step: its number. targets: the domains it was about; empty for a step about none, whose window
+        holds everybody's records. records: everything from its begin to its end, also of others that ran
+        at the same time. failures: domain -> the error its part of the step ended in. states: domain ->
+        state and reason at the end of the step.
     """
 
     def __init__(
@@ -110,17 +110,23 @@ class StepWindow:
             return self._by_actor.get((kind, targets[0]), [])
         wanted = set(targets)
         return [
-            record for record in self.records if record["kind"] == kind and (not wanted or record["actor"] in wanted)
+            record
+            for record in self.records
+            if record["kind"] == kind and (not wanted or record["actor"] in wanted)
         ]
 
     def elapsed_ns(self, target: str | None) -> int:
         """How long the step took for a domain: its API call, or the whole step where there was none."""
-        calls = [record["t"] for record in self._by_target.get(target or "", ()) if record["kind"] in _CALL_KINDS]
+        calls = [
+            record["t"] for record in self._by_target.get(target or "", ()) if record["kind"] in _CALL_KINDS
+        ]
         times = calls or [self.records[0]["t"], self.records[-1]["t"]]
         return int(times[-1] - times[0])
 
 
-def check_step(expect: StepExpect, window: StepWindow, *, real: bool, returned: Any = None) -> Iterator[Check]:
+def check_step(
+    expect: StepExpect, window: StepWindow, *, real: bool, returned: Any = None
+) -> Iterator[Check]:
     """Judge one step: each line of its expectation for each of its domains, and whether it failed unasked."""
     targets: Sequence[str | None] = window.targets or (None,)
     many = len(targets) > 1
@@ -134,7 +140,9 @@ def check_step(expect: StepExpect, window: StepWindow, *, real: bool, returned: 
         yield Check("returns", returned == expect.returns, expect.returns, returned)
 
 
-def _check_target(expect: StepExpect, window: StepWindow, target: str | None, *, real: bool) -> Iterator[Check]:
+def _check_target(
+    expect: StepExpect, window: StepWindow, target: str | None, *, real: bool
+) -> Iterator[Check]:
     failure = window.failures.get(target or "")
     yield from _check_error(expect.error, failure)
     if target is not None:
@@ -210,9 +218,7 @@ def _wanted(expect: ErrorExpect) -> str:
     return " ".join(part for part in parts if part) or "an error"
 
 
-def _check_state(
-    state: str | None, reason: str | None, seen_state: str, seen_reason: str
-) -> Iterator[Check]:
+def _check_state(state: str | None, reason: str | None, seen_state: str, seen_reason: str) -> Iterator[Check]:
     if state is not None:
         yield Check("state", state == seen_state, state, seen_state)
     if reason is not None:
@@ -264,7 +270,9 @@ def _check_limit(wanted: int | str, window: StepWindow, target: str) -> Check:
     return Check("limit", shown == expected, expected, shown)
 
 
-def _check_signals(wanted: Sequence[tuple[str, int]], window: StepWindow, target: str, *, real: bool) -> Check:
+def _check_signals(
+    wanted: Sequence[tuple[str, int]], window: StepWindow, target: str, *, real: bool
+) -> Check:
     begin = window.records[0]["t"]
     seen = [
         (_signal_name(record["signal"]), record["t"] - begin)

@@ -19,8 +19,8 @@ from virtsim.errors import ErrorCode
 from virtsim.sim.words import EVENTS, SIGNALS, STATES, nearest
 
 __all__ = [
-    "MODIFIERS", "TARGET_VERBS", "VERBS", "Bounds", "DomainSpec", "ErrorExpect", "Kill", "PolicySpec", "RunExpect",
-    "Scenario", "StateExpect", "Step", "StepExpect", "WaitFor",
+    "MODIFIERS", "TARGET_VERBS", "VERBS", "Bounds", "DomainSpec", "ErrorExpect", "Kill", "PolicySpec",
+    "RunExpect", "Scenario", "StateExpect", "Step", "StepExpect", "WaitFor",
 ]  # fmt: skip
 
 #: A name of a domain, a label: what may be written without quoting anywhere (path, QEMU option, YAML).
@@ -62,7 +62,11 @@ def _names(value: Any) -> Any:
 
 def _event(value: Any) -> tuple[str, ...]:
     """``[domain, EVENT, DETAIL]``; without the detail for an event that has none."""
-    if not isinstance(value, list) or len(value) not in {2, 3} or not all(isinstance(part, str) for part in value):
+    if (
+        not isinstance(value, list)
+        or len(value) not in {2, 3}
+        or not all(isinstance(part, str) for part in value)
+    ):
         raise ValueError("an event is written [domain, EVENT, DETAIL]")
     domain, event, *detail = value
     _event_words(event, detail[0] if detail else None)
@@ -74,7 +78,9 @@ def _event_words(event: str, detail: str | None) -> None:
         raise ValueError(f"unknown event {event!r}{nearest(event, EVENTS)}")
     details = EVENTS[event]
     if bool(details) != (detail is not None):
-        raise ValueError(f"{event} has {'a' if details else 'no'} detail{nearest('', details) if details else ''}")
+        raise ValueError(
+            f"{event} has {'a' if details else 'no'} detail{nearest('', details) if details else ''}"
+        )
     if detail is not None and detail not in details:
         raise ValueError(f"unknown detail {detail!r} of {event}{nearest(detail, details)}")
 
@@ -99,8 +105,10 @@ def _limit(value: Any) -> Any:
 
 
 def _signal(value: Any) -> tuple[str, int]:
-    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - a pair
-        raise ValueError("a signal is written [SIGTERM, 0s]: its name, and when it was sent after the step's begin")
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(
+            "a signal is written [SIGTERM, 0s]: its name, and when it was sent after the step's begin"
+        )
     return (_word(SIGNALS, "signal")(value[0]), parse_duration_ns(value[1]))
 
 
@@ -119,7 +127,11 @@ def _wrap(key: str) -> BeforeValidator:
 
 _TEXT = {"type": "string"}
 _DURATION = {**_TEXT, "pattern": r"^([0-9]+(\.[0-9]+)?[a-z]+)+$|^0$", "examples": ["105s", "1500ms", "1h30m"]}
-_SIZES = {**_TEXT, "pattern": r"^[0-9]+(\.[0-9]+)? ?[kKMGTP]i?B$|^[0-9]+ ?B$", "examples": ["402GiB", "512MiB"]}
+_SIZES = {
+    **_TEXT,
+    "pattern": r"^[0-9]+(\.[0-9]+)? ?[kKMGTP]i?B$|^[0-9]+ ?B$",
+    "examples": ["402GiB", "512MiB"],
+}
 _EVENTS_SCHEMA = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 3}
 
 Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), WithJsonSchema(_DURATION)]
@@ -162,7 +174,7 @@ Pattern: TypeAlias = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({*
 
 
 class Strict(BaseModel):
-    """Base of all: nothing unknown is let through, nothing changes afterwards, docstrings are the documentation."""
+    """Base of all: nothing unknown is let through, nothing changes afterwards; docstrings document."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, populate_by_name=False
@@ -188,8 +200,8 @@ class DomainSpec(Strict):
     """One domain, or a template of many. The keys beside `xml` change what the document says."""
 
     xml: str | None = None
-    """A domain document: a file (beside the scenario, or in the folder above it), or the document itself. Without it
-    the domain is a bare machine: 512 MiB, one vCPU, no disk."""
+    """A domain document: a file (beside the scenario, or in the folder above it), or the document itself.
+    Without it the domain is a bare machine: 512 MiB, one vCPU, no disk."""
     memory: Size | None = None
     """Guest memory, for instance `402GiB`."""
     hugepages: Size | None = None
@@ -201,7 +213,8 @@ class DomainSpec(Strict):
     hostdevs: Annotated[int, Field(ge=0, le=64)] | None = None
     """Exactly this many PCI host devices, instead of the document's."""
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """The domain is a template: `web` with `count: 3` gives `web-0`, `web-1`, `web-2`; `web` means all of them."""
+    """The domain is a template: `web` with `count: 3` gives `web-0`, `web-1`, `web-2`; `web` means them
+    all."""
     without: list[Literal["chardev-fd-pass"]] = []
     """QEMU capabilities to do without, as `<qemu:del capability=.../>` would say."""
 
@@ -248,7 +261,8 @@ class ErrorExpect(Strict):
     text: str | None = None
     """The whole text, as virsh prints it after `error: `."""
     matches: Pattern | None = None
-    """A regular expression that is found in the text; for texts that hold a process id or the words of a real QEMU."""
+    """A regular expression that is found in the text; for texts that hold a process id or the words of a real
+    QEMU."""
 
 
 class StepExpect(Strict):
@@ -304,8 +318,8 @@ class Kill(Strict):
 class Step(Strict):
     """One step: exactly one verb, and what goes with it.
 
-    The target of a verb is a domain, a list of domains, or a template (all of it at once); several targets are
-    acted on at the same time, and the step ends when all are done.
+    The target of a verb is a domain, a list of domains, or a template (all of it at once); several
+    targets are acted on at the same time, and the step ends when all are done.
     """
 
     define: Names | None = None
@@ -329,7 +343,7 @@ class Step(Strict):
     destroy: Names | None = None
     """Kill QEMU: SIGTERM, and SIGKILL 10 s later."""
     stat: Names | None = None
-    """Ask for memory statistics: a query that takes the domain's job and asks QEMU (`virDomainMemoryStats`)."""
+    """Ask for memory statistics: takes the domain's job and asks QEMU (`virDomainMemoryStats`)."""
     dumpxml: Names | None = None
     """Ask for the live document (`virDomainGetXMLDesc`)."""
     wait: Duration | None = None
@@ -339,8 +353,9 @@ class Step(Strict):
     kill: Annotated[Kill, _wrap("domain")] | None = None
     """A signal from the administrator. A bare name sends SIGKILL."""
     call: str | None = None
-    """`file.py:function`: code of your own, called with the `Stage`; it may be a coroutine. On the virtual clock
-    `datetime.now()`, `time.time()` and `time.monotonic()` in it tell virtual time, and `time.sleep()` advances it."""
+    """`file.py:function`: code of your own, called with the `Stage`; it may be a coroutine. On the
+    virtual clock `datetime.now()`, `time.time()` and `time.monotonic()` in it tell virtual time, and
+    `time.sleep()` advances it."""
     parallel: Annotated[list[Step], Field(min_length=1)] | None = None
     """Steps that begin at the same time; ends when all have ended."""
     join: Names | None = None
@@ -387,8 +402,8 @@ class Step(Strict):
 
 #: Verbs whose value is a target.
 TARGET_VERBS = (
-    "define", "undefine", "start", "create_xml", "suspend", "resume", "shutdown", "reboot", "reset", "destroy", "stat",
-    "dumpxml",
+    "define", "undefine", "start", "create_xml", "suspend", "resume", "shutdown", "reboot", "reset", "destroy",
+    "stat", "dumpxml",
 )  # fmt: skip
 #: All verbs.
 VERBS = (*TARGET_VERBS, "wait", "wait_for", "kill", "call", "parallel", "join")
@@ -397,7 +412,7 @@ MODIFIERS: dict[str, tuple[str, ...]] = {"paused": ("start", "create_xml"), "gra
 
 
 class RunExpect(Strict):
-    """What must be true of the whole run. Events before the first step and after the last one do not count."""
+    """What must be true of the whole run. Events before the first step or after the last do not count."""
 
     events: list[Event] | None = None
     """Exactly these events of all domains, in this order."""
@@ -434,8 +449,8 @@ class Scenario(Strict):
     domains: Annotated[dict[Name, DomainSpec], Field(min_length=1)]
     """Domains by name."""
     fake: dict[str, list[Any]] = {}
-    """Domain, template or `*` -> rules of the fake's script; see the reference of fake scripts. The rules under `*`
-    come after those of the domain itself, so that the first match wins."""
+    """Domain, template or `*` -> rules of the fake's script; see the reference of fake scripts. The rules
+    under `*` come after those of the domain itself, so that the first match wins."""
     steps: Annotated[list[Step], Field(min_length=1)]
     """What happens, in order."""
     expect: RunExpect = RunExpect()

@@ -29,8 +29,8 @@ def run_one(loaded: Loaded, options: Options, out: Path | None) -> Result:
 def run_parallel(loaded: Sequence[Loaded], options: Options, out: Path | None, jobs: int) -> Iterator[Result]:
     """Run scenarios in several processes; results come in the order of the scenarios.
 
-    Ctrl-C reaches every process (they share the terminal's group): those at work clean up and say "interrupted",
-    nothing new is begun.
+    Ctrl-C reaches every process (they share the terminal's group): those at work clean up and say
+    "interrupted", nothing new is begun.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(loaded)), mp_context=context, initializer=_begin_quietly) as pool:

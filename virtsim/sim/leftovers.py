@@ -74,9 +74,9 @@ class Leftovers:
 def open_descriptors() -> dict[int, str]:
     """The descriptors of this process and what they are."""
     found: dict[int, str] = {}
-    for entry in os.listdir("/proc/self/fd"):
+    for entry in list(Path("/proc/self/fd").iterdir()):
         try:
-            found[int(entry)] = os.readlink(f"/proc/self/fd/{entry}")
+            found[int(entry.name)] = str(entry.readlink())
         except OSError:
             continue  # the listing's own descriptor
     return found
@@ -88,7 +88,7 @@ def _stray(task: asyncio.Task[Any]) -> bool:
 
 
 def _meant_to_stay(path: str) -> bool:
-    return path.endswith(".log") or os.path.basename(path).startswith(".")
+    return path.endswith(".log") or path.rpartition("/")[2].startswith(".")
 
 
 def _inside(paths: list[str], run_dir: str) -> list[str]:
@@ -97,7 +97,7 @@ def _inside(paths: list[str], run_dir: str) -> list[str]:
 
 def _below(folder: str) -> Iterator[str]:
     for root, _, names in os.walk(folder):
-        yield from (os.path.join(root, name) for name in sorted(names))
+        yield from (f"{root}/{name}" for name in sorted(names))
 
 
 def _bound(run_dir: str) -> list[str]:

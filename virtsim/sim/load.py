@@ -16,12 +16,20 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fakeqemu.grammar import compile_rules, script_mistakes
-from virtsim.sim.document import MAX_BYTES, Document, Mistake, MistakesError, Place, parse_document, read_bounded
+from virtsim.sim.document import (
+    MAX_BYTES,
+    Document,
+    Mistake,
+    MistakesError,
+    Place,
+    parse_document,
+    read_bounded,
+)
 from virtsim.sim.domains import MAX_XML_BYTES, Casting, check_document, find_document
 from virtsim.sim.grammar import TARGET_VERBS, Scenario
 from virtsim.sim.words import nearest
 
-__all__ = ["Loaded", "MistakesError", "find_scenarios", "load_scenario", "read_domain_file"]
+__all__ = ["Loaded", "MistakesError", "compile_script", "find_scenarios", "load_scenario", "read_domain_file"]
 
 #: Folders of a scenario tree that hold other things.
 _NOT_SCENARIOS = {"domains"}
@@ -159,12 +167,12 @@ def _validate(reading: _Reading) -> Scenario | None:
         return Scenario.model_validate(reading.document.data)
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
-            place, message, at_key = _put_into_words(error, reading.document)
+            place, message, at_key = _put_into_words(error)
             reading.wrong(place, message, key=at_key)
     return None
 
 
-def _put_into_words(error: ErrorDetails, document: Document) -> tuple[Place, str, bool]:
+def _put_into_words(error: ErrorDetails) -> tuple[Place, str, bool]:  # noqa: PLR0911 - a table of kinds
     """Where, what, and whether the key (not the value) is to blame."""
     loc = tuple(part for part in error["loc"])
     kind = error["type"]
@@ -178,7 +186,9 @@ def _put_into_words(error: ErrorDetails, document: Document) -> tuple[Place, str
     if kind == "value_error":
         return place, str(error["ctx"]["error"]), False
     if kind == "literal_error":
-        choices = [choice.strip(" '") for choice in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")]
+        choices = [
+            choice.strip(" '") for choice in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")
+        ]
         value = error["input"]
         return place, f"{value!r} is not possible here{nearest(str(value), choices)}", False
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
@@ -188,9 +198,11 @@ def _put_into_words(error: ErrorDetails, document: Document) -> tuple[Place, str
 
 
 def _plainly(message: str) -> str:
-    """pydantic's sentence without its jargon."""
+    """Pydantic's sentence without its jargon."""
     text = message[:1].lower() + message[1:]
-    return text.removeprefix("input should be ").join(("expected ", "")) if "nput should be" in message else text
+    return (
+        text.removeprefix("input should be ").join(("expected ", "")) if "nput should be" in message else text
+    )
 
 
 def _keys_at(place: Place) -> list[str]:
@@ -242,7 +254,7 @@ def _check_domains(reading: _Reading, domains: dict[str, Any]) -> set[str]:
         place = ("domains", name)
         if isinstance(spec, dict):
             count = spec.get("count")
-            if type(count) is int and 0 < count <= 100_000:  # noqa: PLR2004 - the grammar's own bound
+            if type(count) is int and 0 < count <= 100_000:
                 instances |= {f"{name}-{number}" for number in range(count)}
             if isinstance(spec.get("xml"), str):
                 _check_xml(reading, (*place, "xml"), spec["xml"])
@@ -316,6 +328,11 @@ def _scripts_by_domain(rules: dict[str, Any], cast: Casting) -> dict[str, dict[s
     return result
 
 
+def compile_script(rules: list[Any]) -> dict[str, Any]:
+    """The compiled form of a fake's rules. Raises ValueError."""
+    return compile_rules(rules)
+
+
 def _ordered(groups: list[list[Any]]) -> list[Any]:
     start = [rule for group in reversed(groups) for rule in group if "on" not in rule]
     return start + [rule for group in groups for rule in group if "on" in rule]
@@ -326,13 +343,9 @@ def _check_steps(reading: _Reading, raw: Mapping[str, Any], names: set[str]) -> 
     labels: set[str] = set()
     steps = raw.get("steps")
     for place, step in _walk(steps if isinstance(steps, list) else [], ("steps",)):
-        for verb in (*TARGET_VERBS, "join"):
-            value = step.get(verb)
-            known, what = (labels, "background step") if verb == "join" else (names, "domain")
-            for index, target in enumerate(value if isinstance(value, list) else [value]):
-                if isinstance(target, str) and target not in known:
-                    where = (*place, verb, index) if isinstance(value, list) else (*place, verb)
-                    reading.wrong(where, f"no {what} {target!r}{nearest(target, known)}")
+        for verb in TARGET_VERBS:
+            _check_targets(reading, (*place, verb), step.get(verb), names, "domain")
+        _check_targets(reading, (*place, "join"), step.get("join"), labels, "background step")
         for verb in ("wait_for", "kill"):
             _check_named(reading, (*place, verb), step.get(verb), names)
         if isinstance(step.get("call"), str):
@@ -347,6 +360,13 @@ def _check_steps(reading: _Reading, raw: Mapping[str, Any], names: set[str]) -> 
     for name in _mapping(expect, "states"):
         if name not in names:
             reading.wrong(("expect", "states", name), f"no domain {name!r}{nearest(name, names)}", key=True)
+
+
+def _check_targets(reading: _Reading, place: Place, value: Any, known: set[str], what: str) -> None:
+    for index, target in enumerate(value if isinstance(value, list) else [value]):
+        if isinstance(target, str) and target not in known:
+            where = (*place, index) if isinstance(value, list) else place
+            reading.wrong(where, f"no {what} {target!r}{nearest(target, known)}")
 
 
 def _walk(steps: list[Any], place: Place) -> Iterator[tuple[Place, dict[str, Any]]]:

@@ -26,7 +26,8 @@ from virtsim.sim.world import MissingError, Options, World, accelerator, find_em
 
 __all__ = ["Outcome", "Result", "interrupted", "run_scenario", "skip_reason"]
 
-#: passed: all as expected. failed: something was not. error: virtsim itself is broken. skipped: does not apply.
+#: passed: all as expected. failed: something was not. error: virtsim itself is broken. skipped: does not
+#: apply.
 Outcome: TypeAlias = Literal["passed", "failed", "error", "skipped", "interrupted"]
 
 #: Virtual time the curtain may take beyond the scenario's end of time.
@@ -165,7 +166,10 @@ def _run(loaded: Loaded, options: Options, emulator: str, sink: IO[str] | None) 
         raise
     except Exception as error:  # noqa: BLE001  (a bug: the journal must end all the same, and the traceback be kept)
         root = _root(error)
-        message, trace = f"internal error: {type(root).__name__}: {root}", "".join(traceback.format_exception(error))
+        message, trace = (
+            f"internal error: {type(root).__name__}: {root}",
+            "".join(traceback.format_exception(error)),
+        )
     finally:
         world.note("end", "run", outcome=outcome, **({"message": message} if message else {}))
     return Result(
@@ -262,5 +266,3 @@ async def _curtain(stage: Stage, connection: api.Connection) -> None:
 def _judge_leftovers(run: _Run, stage: Stage, left: Leftovers) -> None:
     run.world.note("leftovers", "run", **left.fields())
     stage.judge(Check("leftovers", left.none, "none", left.words()))
-
-

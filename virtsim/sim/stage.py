@@ -1,12 +1,12 @@
 """The stage: acts the steps of one scenario on a connection, and has every expectation judged.
 
-Knows verbs, targets, background steps and the curtain. Must not know which clock or hypervisor is behind the library.
+Knows verbs, targets, background steps and the curtain. Must not know which clock or hypervisor is behind
+the library.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from virtsim.sim.expect import Check, Failure, StepWindow, check_run, check_step
 from virtsim.sim.grammar import Step
 from virtsim.sim.load import Loaded
 from virtsim.sim.usercall import call_user_code
+from virtsim.sim.verbs import VERBS
 from virtsim.sim.words import SIGNALS
 from virtsim.sim.world import CURRENT_STEP, World
 
@@ -122,11 +123,11 @@ class Stage:
         known = self._loaded.cast.expand(later)
         for name in self._loaded.cast.members:
             if name not in known:
-                self.domains[name] = await self.connection.defineXML(self._document(name))
+                self.domains[name] = await self.connection.defineXML(self.document(name))
 
-    def _document(self, name: str) -> str:
-        real = self._world.options.hypervisor == "qemu"
-        return with_files(self._loaded.cast.members[name].xml, real=real)
+    def document(self, name: str) -> str:
+        """The document of a domain of this scenario, for this run."""
+        return with_files(self._loaded.cast.members[name].xml, real=self.real)
 
     def judge(self, check: Check, step: str = "") -> None:
         """Write a verdict down."""
@@ -140,7 +141,9 @@ class Stage:
         if step.as_ is None:
             await self._act(step, number)
             return
-        task = asyncio.get_running_loop().create_task(self._act(step, number), name=f"step {number} ({step.as_})")
+        task = asyncio.get_running_loop().create_task(
+            self._act(step, number), name=f"step {number} ({step.as_})"
+        )
         self._background[step.as_] = task
         await asyncio.sleep(0)  # it begins before the next step does
 
@@ -203,7 +206,9 @@ class Stage:
         for check in check_step(acting.step.expect, window, real=self.real, returned=acting.returned):
             self.judge(check, acting.number)
         if acting.failures and acting.step.expect.error is None:
-            raise StopError(f"step {acting.number} ({acting.step.verb}) failed: {next(iter(acting.failures.values()))}")
+            raise StopError(
+                f"step {acting.number} ({acting.step.verb}) failed: {next(iter(acting.failures.values()))}"
+            )
 
     def _line_of(self, number: str) -> int | None:
         place: list[str | int] = ["steps"]
@@ -214,7 +219,7 @@ class Stage:
 
     async def _perform(self, acting: _Acting) -> None:
         step = acting.step
-        verb = _VERBS.get(step.verb)
+        verb = VERBS.get(step.verb)
         if verb is not None:
             await self._on_each(acting, lambda name: verb(self, step, name))
         elif step.wait is not None:
@@ -267,48 +272,11 @@ class Stage:
             acting.failures[""] = Failure.of(error)
         except AssertionError as error:
             lines = traceback.extract_tb(error.__traceback__)
-            acting.failures[""] = Failure("AssertionError", f"{error or 'assertion'} (line {lines[-1].lineno})")
+            acting.failures[""] = Failure(
+                "AssertionError", f"{error or 'assertion'} (line {lines[-1].lineno})"
+            )
 
-    # -- verbs
-
-    async def _define(self, _: Step, name: str) -> None:
-        self.domains[name] = await self.connection.defineXML(self._document(name))
-
-    async def _create_xml(self, step: Step, name: str) -> None:
-        flags = api.CreateFlags.START_PAUSED if step.paused else 0
-        self.domains[name] = await self.connection.createXML(self._document(name), flags)
-
-    async def _undefine(self, _: Step, name: str) -> None:
-        await self.domain(name).undefine()
-
-    async def _start(self, step: Step, name: str) -> None:
-        domain = self.domain(name)
-        await (domain.createWithFlags(api.CreateFlags.START_PAUSED) if step.paused else domain.create())
-
-    async def _suspend(self, _: Step, name: str) -> None:
-        await self.domain(name).suspend()
-
-    async def _resume(self, _: Step, name: str) -> None:
-        await self.domain(name).resume()
-
-    async def _shutdown(self, _: Step, name: str) -> None:
-        await self.domain(name).shutdown()
-
-    async def _reboot(self, _: Step, name: str) -> None:
-        await self.domain(name).reboot()
-
-    async def _reset(self, _: Step, name: str) -> None:
-        await self.domain(name).reset()
-
-    async def _destroy(self, step: Step, name: str) -> None:
-        domain = self.domain(name)
-        await (domain.destroyFlags(api.DestroyFlags.GRACEFUL) if step.graceful else domain.destroy())
-
-    async def _stat(self, _: Step, name: str) -> None:
-        await self.domain(name).memoryStats()
-
-    async def _dumpxml(self, _: Step, name: str) -> None:
-        await self.domain(name).XMLDesc()
+    # -- what is not an API function
 
     async def _kill(self, name: str, number: int) -> None:
         """Signal a domain's process behind the library's back."""
@@ -329,9 +297,9 @@ class Stage:
         reached = asyncio.get_running_loop().create_future()
 
         def listen(record: Record) -> None:
-            if record["kind"] == "state" and record["actor"] == name and record["state"] == state:
-                if not reached.done():
-                    reached.set_result(None)
+            is_it = record["kind"] == "state" and record["actor"] == name and record["state"] == state
+            if is_it and not reached.done():
+                reached.set_result(None)
 
         self._world.listeners.append(listen)
         try:
@@ -364,23 +332,9 @@ class Stage:
             await asyncio.sleep(0.1)  # it ended by itself, or is stuck: look again
 
 
-#: How often the curtain looks again at a domain that could not be destroyed; each destroy waits for 40 s or more.
+#: How often the curtain looks again at a domain that could not be destroyed; each destroy waits for 40 s
+#: or more.
 CURTAIN_ROUNDS = 10
-
-_VERBS: dict[str, Callable[[Stage, Step, str], Awaitable[None]]] = {
-    "define": Stage._define,
-    "undefine": Stage._undefine,
-    "start": Stage._start,
-    "create_xml": Stage._create_xml,
-    "suspend": Stage._suspend,
-    "resume": Stage._resume,
-    "shutdown": Stage._shutdown,
-    "reboot": Stage._reboot,
-    "reset": Stage._reset,
-    "destroy": Stage._destroy,
-    "stat": Stage._stat,
-    "dumpxml": Stage._dumpxml,
-}
 
 
 def _all_steps(steps: Sequence[Step]) -> list[Step]:

@@ -1,6 +1,7 @@
 """What this machine offers to a run, found out by trying.
 
-Knows where to look and what it means for a run when something is missing. Must not know how a finding is shown.
+Knows where to look and what it means for a run when something is missing. Must not know how a finding is
+shown.
 """
 
 from __future__ import annotations
@@ -76,7 +77,12 @@ def _version(command: list[str]) -> tuple[bool, str]:
         return False, f"no {command[0]} on PATH"
     try:
         done = subprocess.run(  # noqa: S603  (a program found on PATH, asked for its version)
-            [path, *command[1:]], capture_output=True, text=True, timeout=PATIENCE_S, check=False, errors="replace"
+            [path, *command[1:]],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+            errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, f"{path} does not run: {error}"
@@ -97,7 +103,7 @@ def _descriptors() -> tuple[bool, str]:
 def _run_directory() -> tuple[bool, str]:
     try:
         with RunDirectory.create() as directory:
-            return True, os.path.dirname(directory.path)
+            return True, directory.path.rpartition("/")[0]
     except OSError as error:
         return False, f"{error.filename or 'run directory'}: {error.strerror}"
 

@@ -1,4 +1,4 @@
-"""Durations and sizes with units, as scenarios and the command line have them; the fake's own reading of them."""
+"""Durations and sizes with units, in scenarios and on the command line: as the fake's scripts have them."""
 
 from __future__ import annotations
 

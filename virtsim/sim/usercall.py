@@ -14,6 +14,7 @@ from typing import Any
 
 from virtsim.sim.loop import VirtualLoop
 from virtsim.sim.usercode import virtual_wallclock
+from virtsim.sim.world import EPOCH_NS
 
 __all__ = ["UserCodeError", "call_user_code"]
 
@@ -36,8 +37,6 @@ async def call_user_code(where: str, folder: Path, stage: Any) -> Any:
         UserCodeError: there is no such function, or the file fails when it is imported.
         Exception: whatever the function raises.
     """
-    from virtsim.sim.world import EPOCH_NS
-
     file, _, name = where.rpartition(":")
     function = getattr(_module(folder / file), name, None)
     if not callable(function):

@@ -1,7 +1,7 @@
 """The words a scenario may use, and the nearest one to a word that it may not.
 
-Knows libvirt's states, reasons, events and details (from `virtsim.api`) and signal names. Must not know where a word
-was written.
+Knows libvirt's states, reasons, events and details (from `virtsim.api`) and signal names. Must not know
+where a word was written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,17 @@ MAX_KNOWN = 30
 #: Signals an administrator may send.
 SIGNALS: dict[str, int] = {
     name: int(getattr(signal, name))
-    for name in ("SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGSTOP", "SIGCONT", "SIGQUIT", "SIGABRT", "SIGSEGV")
+    for name in (
+        "SIGTERM",
+        "SIGKILL",
+        "SIGINT",
+        "SIGHUP",
+        "SIGSTOP",
+        "SIGCONT",
+        "SIGQUIT",
+        "SIGABRT",
+        "SIGSEGV",
+    )
 }
 
 

@@ -1,4 +1,4 @@
-"""One run's world: which launcher, files, clock, net and chance stand behind the library, and the journal of it all.
+"""One run's world: launcher, files, clock, net and chance behind the library, and the journal of it all.
 
 Knows how the doors of `virtsim.host` are put together for each clock and hypervisor. Must not know steps or
 expectations.
@@ -23,9 +23,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import fakeqemu
 from fakeqemu.script import Script
 from virtsim.host.abc import ExitStatus, Files, Launcher, Process, WallClock
 from virtsim.host.chance import SeededChance
@@ -41,7 +43,16 @@ from virtsim.sim.launcher import SimLauncher
 from virtsim.sim.loop import VirtualLoop
 from virtsim.sim.net import MemoryNet
 
-__all__ = ["CURRENT_STEP", "EPOCH_NS", "MissingError", "Options", "World", "clean_up", "find_emulator", "find_fake"]
+__all__ = [
+    "CURRENT_STEP",
+    "EPOCH_NS",
+    "MissingError",
+    "Options",
+    "World",
+    "clean_up",
+    "find_emulator",
+    "find_fake",
+]
 
 #: Wall clock at the begin of every virtual run: 2017-03-16 00:00:00 UTC, when libvirt 3.2.0 was being made.
 EPOCH_NS = 1_489_622_400 * 10**9
@@ -94,7 +105,9 @@ def find_emulator(wanted: str | None = None) -> str:
     name = wanted or os.environ.get("VIRTSIM_QEMU") or "qemu-system-x86_64"
     found = shutil.which(name) or (shutil.which(f"/usr/bin/{name}") if "/" not in name else None)
     if found is None:
-        raise MissingError(f"no {name} here: install it (Debian: apt install qemu-system-x86) or set VIRTSIM_QEMU")
+        raise MissingError(
+            f"no {name} here: install it (Debian: apt install qemu-system-x86) or set VIRTSIM_QEMU"
+        )
     return str(Path(found).absolute())
 
 
@@ -104,14 +117,15 @@ def clean_up() -> list[str]:
 
 
 def find_fake() -> str:
-    """The fake executable that starts fastest: the one beside this Python, or on PATH.
+    """The fake executable: the one beside this Python, in the source tree, or on PATH.
 
     Raises:
         MissingError: the package is not installed.
     """
     name = "fakeqemu-system-x86_64"
-    beside = Path(sys.prefix) / "bin" / name
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    package = Path(fakeqemu.__file__).parent / "bin"
+    beside = (Path(sys.prefix) / "bin" / name, package / name)
+    found = next((str(path) for path in beside if os.access(path, os.X_OK)), None) or shutil.which(name)
     if found is None:
         raise MissingError(f"no {name} here: install the package (pip install virtsim)")
     return str(Path(found).absolute())
@@ -129,7 +143,7 @@ class _VirtualWallClock:
 
 def guest_name(argv: Sequence[str]) -> str:
     """The domain a command line is for: the guest of ``-name guest=NAME,...`` (a comma in it is doubled)."""
-    for word, value in zip(argv, argv[1:], strict=False):
+    for word, value in pairwise(argv):
         if word == "-name":
             text = value.removeprefix("guest=").replace(",,", "\0")
             return text.partition(",")[0].replace("\0", ",")
@@ -140,9 +154,8 @@ class _Launcher:
     """The launcher the library is given: remembers which process is which guest's.
 
     Args:
-        world: told of what happens.
-        inner: starts the programs.
-        directory: of a run with real processes: each is written into its ledger, so that one which outlives this
+        world: told of what happens. inner: starts the programs. directory: of a run with real processes:
+        each is written into its ledger, so that one which outlives this
             program, even after ``kill -9``, is found by the next run.
         scripts: guest -> file with the script of its fake, for fakes that are processes.
     """
@@ -204,7 +217,9 @@ class World:
         listeners: called with each record after it was written.
     """
 
-    def __init__(self, options: Options, seed: str, scripts: Mapping[str, dict[str, Any]], sink: IO[str] | None) -> None:
+    def __init__(
+        self, options: Options, seed: str, scripts: Mapping[str, dict[str, Any]], sink: IO[str] | None
+    ) -> None:
         self.options = options
         self.seed = seed
         self.states: dict[str, tuple[str, str]] = {}
@@ -257,7 +272,7 @@ class World:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Context]:
-        """Put the doors up; takes them down again whatever happens. What still ran is ended on the way out."""
+        """Put the doors up; takes them down again whatever happens, and ends what still runs."""
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._start = Context.now_ns()
@@ -302,23 +317,26 @@ class World:
             return files, self._sim_launcher(files)
         paths = {}
         for number, (name, script) in enumerate(self._scripts.items()):
-            path = os.path.join(directory.path, f".script-{number}.json")
+            path = f"{directory.path}/.script-{number}.json"
             files.write_atomic(path, json.dumps(script).encode())
             paths[name] = path
         return files, _Launcher(self, LocalLauncher(files), directory, paths)
 
     def _sim_launcher(self, files: Files) -> Launcher:
         inner = SimLauncher(
-            script_for=lambda argv: self._compiled.get(guest_name(argv)),
+            script_for=self._script_for,
             seed=self.seed,
             files=files,
             observer=self.observe,
         )
         return _Launcher(self, inner)
 
+    def _script_for(self, argv: Sequence[str]) -> Script | None:
+        return self._compiled.get(guest_name(argv)) or self._compiled.get("*")
+
     def _socket(self, path: str, what: str) -> None:
         """Something happened to a socket: tell whose it is, if its folder says so."""
-        folder = os.path.basename(os.path.dirname(path))
+        folder = path.rpartition("/")[0].rpartition("/")[2]
         owner = self._owner.get(folder.split("-", 2)[-1], "host")
         self.observe("socket", owner, {"path": path, "what": what})
 
@@ -330,7 +348,7 @@ class World:
 
 
 def _at_home(value: Any, run_dir: str) -> Any:
-    """The value with the run directory replaced by the one of runs in memory: journals must not differ by it."""
+    """The value with the run directory replaced by that of runs in memory: journals must not differ by it."""
     if isinstance(value, str):
         return value.replace(run_dir, VIRTUAL_RUN_DIR)
     if isinstance(value, list | tuple):
@@ -341,5 +359,5 @@ def _at_home(value: Any, run_dir: str) -> Any:
 
 
 def accelerator(options: Options) -> str:
-    """ "kvm" where KVM can really be used by a real QEMU, else "tcg"."""
+    """Which accelerator QEMU is to use: "kvm" where KVM really works, else "tcg"."""
     return "kvm" if options.hypervisor == "qemu" and kvm_usable()[0] else "tcg"
