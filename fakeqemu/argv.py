@@ -130,9 +130,9 @@ class CommandLine:
             self._memory()
         except OptionError as error:
             raise self._error(str(error)) from None
-        for drive in self.drives:
-            if drive.kind == "drive" and "id" in drive.options and drive.options["id"] == "":
-                raise self._error(f"{drive.text}: Parameter 'id' expects an identifier")
+        for monitor in self.monitors:
+            if monitor.chardev not in self.chardevs:
+                raise self._error(f'{monitor.text}: chardev "{monitor.chardev}" not found')
 
     def _topology(self) -> None:  # noqa: C901 - QEMU's own rule, in its order
         smp = parse(self.last["smp"], "cpus") if "smp" in self.last else {}

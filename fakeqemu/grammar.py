@@ -50,7 +50,7 @@ def script_mistakes(data: Any) -> list[tuple[Path, str]]:
         elif "at" not in rule and "on" not in rule:
             mistakes.append(((index,), "a rule begins with `at: start`, `at: <time>` or `on: <step>`"))
         else:
-            mistakes += _of_rule(index, rule)
+            mistakes += _empty((index,), rule) or _of_rule(index, rule)
     return mistakes
 
 
@@ -100,6 +100,20 @@ def _of_rule(index: int, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
             found.append(((index, *_real(rule, path)), _message(error, rule, path)))
         return found
     return []
+
+
+def _empty(path: Path, node: Any) -> list[tuple[Path, str]]:
+    """Words without a value (``delay:`` and nothing behind it); event data and replies may hold null."""
+    found: list[tuple[Path, str]] = []
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key in ("data", "reply"):
+                continue
+            if value is None:
+                found.append(((*path, str(key)), f"`{key}` has no value"))
+            else:
+                found += _empty((*path, str(key)), value)
+    return found
 
 
 def _real(rule: Any, path: Path) -> Path:

@@ -39,10 +39,10 @@ class Chardev:
 class Monitor:
     """A monitor on a character device."""
 
-    __slots__ = ("chardev", "control", "pretty")
+    __slots__ = ("chardev", "control", "text")
 
-    def __init__(self, chardev: str, *, control: bool, pretty: bool = False) -> None:
-        self.chardev, self.control, self.pretty = chardev, control, pretty
+    def __init__(self, chardev: str, *, control: bool, text: str) -> None:
+        self.chardev, self.control, self.text = chardev, control, text
 
 
 class Device:

@@ -157,11 +157,11 @@ def _legacy(ident: str, value: str, text: str) -> Chardev:
     raise OptionError(f"'{value}' is not a valid char driver")
 
 
-def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool, pretty: bool = False) -> None:
+def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool) -> None:
     if value == "none":
         return
     if value.startswith("chardev:"):
-        line.monitors.append(Monitor(value[8:], control=control, pretty=pretty))
+        line.monitors.append(Monitor(value[8:], control=control, text=text))
         return
     ident = f"compat_monitor{sum(name.startswith('compat_monitor') for name in line.chardevs)}"
     try:
@@ -169,33 +169,26 @@ def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool, pret
     except OptionError as error:
         program = line.program
         raise ArgvError(f"{program}: {text}: {error}\n{program}: {text}: parse error: {value}\n") from None
-    line.monitors.append(Monitor(ident, control=control, pretty=pretty))
+    line.monitors.append(Monitor(ident, control=control, text=text))
 
 
 def _qmp(line: CommandLine, value: str, text: str) -> None:
     _monitor_on(line, value, text, control=True)
 
 
-def _qmp_pretty(line: CommandLine, value: str, text: str) -> None:
-    _monitor_on(line, value, text, control=True, pretty=True)
-
-
 def _human(line: CommandLine, value: str, text: str) -> None:
     _monitor_on(line, value, text, control=False)
 
 
-def _mon(line: CommandLine, value: str, _text: str) -> None:
+def _mon(line: CommandLine, value: str, text: str) -> None:
     pairs = parse(value, "chardev")
     mode = pairs.get("mode", "readline")
     if "chardev" not in pairs:
         raise OptionError("Parameter 'chardev' is missing")
     if mode not in ("readline", "control"):
         raise OptionError(f"Parameter 'mode' does not accept value '{mode}'")
-    if pairs["chardev"] not in line.chardevs:
-        # -mon may stand before its -chardev: it is looked up when all options have been read.
-        line.last[f"mon {pairs['chardev']}"] = value
-    pretty = flag(pairs.get("pretty", "off"), "pretty")
-    line.monitors.append(Monitor(pairs["chardev"], control=mode == "control", pretty=pretty))
+    # It may stand before its -chardev: whether that exists is asked when all options have been read.
+    line.monitors.append(Monitor(pairs["chardev"], control=mode == "control", text=text))
 
 
 def _serial(line: CommandLine, value: str, text: str) -> None:
@@ -337,7 +330,7 @@ READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
     "cpu": _cpu, "device": _device, "drive": _drive, "hda": _disk, "hdb": _disk, "hdc": _disk, "hdd": _disk,
     "incoming": _incoming, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,
     "msg": _only("timestamp", "guest-name"), "name": _name, "netdev": _netdev, "object": _object,
-    "overcommit": _only("mem-lock", "cpu-pm"), "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp_pretty,
+    "overcommit": _only("mem-lock", "cpu-pm"), "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp,
     "sandbox": _only("enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"),
     "serial": _serial,
     "smp": _smp, "spice": _spice, "uuid": _uuid, "vnc": _vnc, "watchdog-action": _watchdog_action,

@@ -20,11 +20,10 @@ __all__ = ["Session", "error_text", "event_text", "greet", "open_session", "repl
 class Session:
     """What is known of one connection."""
 
-    __slots__ = ("busy", "conn", "greeted", "negotiated", "oob", "pretty", "queue", "reader")
+    __slots__ = ("busy", "conn", "greeted", "negotiated", "oob", "queue", "reader")
 
-    def __init__(self, conn: int, *, pretty: bool) -> None:
+    def __init__(self, conn: int) -> None:
         self.conn = conn
-        self.pretty = pretty
         self.reader = JSONReader()
         self.queue: list[tuple[Any, str | None]] = []
         self.greeted = self.negotiated = self.oob = self.busy = False
@@ -49,7 +48,7 @@ def open_session(machine: FakeQemu, chardev: str, conn: int) -> None:
     monitor = next((monitor for monitor in machine.line.monitors if monitor.chardev == chardev), None)
     if monitor is None or not monitor.control:
         return  # a console, an agent's channel, or the monitor for people: nothing is said there
-    session = machine.sessions[conn] = Session(conn, pretty=monitor.pretty)
+    session = machine.sessions[conn] = Session(conn)
     rule = machine.pick("accept")
     if rule is None:
         _accepted(machine, session)

@@ -292,8 +292,8 @@ Step = Literal["command", "bind", "listen", "accept", "greeting", "capabilities"
 class OnRule(Strict):
     """Something that happens at a step.
 
-    ``match`` picks (a name, ``*`` and ``?`` as in file names), ``skip`` lets the first few go by, ``count`` ends
-    the rule, ``probability`` draws from the run's seed.
+    ``match`` picks (a name, ``*`` and ``?`` as in file names), ``skip`` lets the first few go by, ``count``
+    ends the rule, ``probability`` draws from the seed of the run.
     """
 
     on: Step
