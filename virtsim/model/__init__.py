@@ -1,7 +1,7 @@
 """NOUNS: libvirt's documents as frozen dataclasses, one line for each leaf.
 
-Knows the XML of domains: names, codecs, defaults, order. Must not know states, sockets, asyncio or time, nor what
-QEMU makes of any of it.
+Knows the XML of domains: names, codecs, defaults, order. Must not know states, sockets, asyncio or time, nor
+what QEMU makes of any of it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """The words of complaints about a document: what is unknown, what was probably meant, what libxml2 would say.
 
-Knows the plan of a class, and which of libvirt's words the model does not have yet. Must not know how a document
-is read.
+Knows the plan of a class, and which of libvirt's words the model does not have yet. Must not know how a
+document is read.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from typing import Any
 
 from virtsim.model._plan import Leaf, Node, Raw, Sub
 
@@ -154,7 +155,7 @@ def missing_leaf(path: str, element: str) -> str:
 
 
 def attribute_place(data: bytes, index: int, name: str) -> tuple[int, int]:
-    """Where an attribute stands, from the ``<`` of its element at ``index``: (lines below, column or columns on)."""
+    """Where an attribute stands, seen from the ``<`` of its element: (lines below, column or columns on)."""
     local = re.escape(_local(name).encode())
     found = re.compile(rb"\s(?:[\w.-]+:)?" + local + rb"\s*=").search(data, index, index + 65536)
     if found is None:
@@ -175,8 +176,8 @@ def libxml_words(data: bytes) -> tuple[str, int, int] | None:
     try:
         etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        entries = [entry for entry in error.error_log if entry.level_name == "FATAL"]
-        first = entries[0] if entries else None
+        log: Any = error.error_log
+        first = next((entry for entry in log if entry.level_name == "FATAL"), None)
         if first is None:
             return None
         return first.message.strip(), max(first.line, 1), max(first.column, 1)

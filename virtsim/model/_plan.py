@@ -6,7 +6,6 @@ Knows what a field can declare. Must not know any element of libvirt's, nor how 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,10 +68,17 @@ class Node:
     order: tuple[Node | Sub | Raw, ...] = ()
 
 
-@functools.cache
+_PLANS: dict[Any, Node] = {}
+_LAYOUTS: dict[Any, tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]] = {}
+
+
 def _layout(cls: Any) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]:
-    names = [field.name for field in dataclasses.fields(cls)]
-    return operator.attrgetter(*names), {name: index for index, name in enumerate(names)}
+    found = _LAYOUTS.get(cls)
+    if found is None:
+        names = [field.name for field in dataclasses.fields(cls)]
+        found = operator.attrgetter(*names), {name: index for index, name in enumerate(names)}
+        _LAYOUTS[cls] = found
+    return found
 
 
 def evolve(value: T, **changes: Any) -> T:
@@ -90,20 +96,21 @@ def evolve(value: T, **changes: Any) -> T:
     return changed
 
 
-@functools.cache
 def plan(cls: Any) -> Node:
     """The plan of a class: made once, in the order of its fields.
 
     Raises:
         TypeError: two fields of the class claim the same place.
     """
-    root = Node("")
-    for field in dataclasses.fields(cls):
-        spec = field.metadata.get("xml")
-        if spec is not None:
-            _add(root, field.name, spec)
-    _freeze(root)
-    return root
+    found = _PLANS.get(cls)
+    if found is None:
+        found = _PLANS[cls] = Node("")
+        for field in dataclasses.fields(cls):
+            spec = field.metadata.get("xml")
+            if spec is not None:
+                _add(found, field.name, spec)
+        _freeze(found)
+    return found
 
 
 def _add(root: Node, name: str, spec: Spec) -> None:

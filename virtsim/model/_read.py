@@ -32,7 +32,8 @@ def parse(document: str | bytes, tag: str, cls: type, label: str) -> tuple[Any, 
         The object, and what nobody claimed, in document order.
 
     Raises:
-        XMLError: too large, not well-formed, with a DTD, or with a value that cannot be read; nothing is left behind.
+        XMLError: too large, not well-formed, with a DTD, or with a value that cannot be read; nothing is left
+            behind.
     """
     data = _utf8(document, label)
     reader = Reader(data, tag, cls, label)
@@ -57,7 +58,8 @@ def _utf8(document: str | bytes, label: str) -> bytes:
         data = document
     if len(data) > MAX_BYTES:
         raise XMLError(f"({label}): document of more than {MAX_BYTES} bytes", line=1, column=1)
-    # Counted before the parser sees them: it would keep every name, and all attributes of one element at once.
+    # Counted before the parser sees them: it would keep every name, and all attributes of one element at
+    # once.
     if len(data) > MAX_ELEMENTS and max(data.count(b"<"), data.count(b"=")) > 2 * MAX_ELEMENTS:
         raise XMLError(f"({label}): more than {MAX_ELEMENTS} elements or attributes", line=1, column=1)
     return data

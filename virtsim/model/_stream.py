@@ -2,8 +2,9 @@
 
 Knows the plan of a class, and what a hostile document may do. Must not know any element of libvirt's.
 
-The document is streamed through expat: no tree is built, no DTD is accepted, nothing outside of the document is
-ever read, and what is kept is bounded by the limits below. libxml2 is asked only for the wording of a syntax error,
+The document is streamed through expat: no tree is built, no DTD is accepted, nothing outside of the document
+is ever read, and what is kept is bounded by the limits below. libxml2 is asked only for the wording of a
+syntax error,
 because that is what libvirt shows.
 """
 
@@ -28,7 +29,8 @@ from virtsim.model._write import escape
 
 __all__ = ["MAX_ATTRIBUTES", "MAX_BYTES", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_UNCLAIMED", "Reader", "Unclaimed"]
 
-#: libvirt's own bound on a document is 4 MiB on the wire (REMOTE_STRING_MAX) and libxml2's 10 MB for one text.
+#: libvirt's own bound on a document is 4 MiB on the wire (REMOTE_STRING_MAX) and libxml2's 10 MB for one
+#: text.
 MAX_BYTES = 16 * 1024 * 1024
 #: libxml2's ``xmlParserMaxDepth`` without XML_PARSE_HUGE.
 MAX_DEPTH = 256
@@ -107,7 +109,7 @@ class Reader:
         parser.StartDoctypeDeclHandler = self.doctype
         parser.StartNamespaceDeclHandler = self.namespace
 
-    # -- what expat calls -------------------------------------------------------------------------------------
+    # -- what expat calls -------------------------------------------------------------------------------
 
     def doctype(self, *_: Any) -> None:
         raise self.syntax("a document type declaration is not accepted")
@@ -185,7 +187,7 @@ class Reader:
         else:
             values[entry.name] = made
 
-    # -- what they share --------------------------------------------------------------------------------------
+    # -- what they share --------------------------------------------------------------------------------
 
     def enter(self, frame: _Frame, attrs: dict[str, str]) -> None:
         self.stack.append(frame)

@@ -56,12 +56,7 @@ def _write(
     tail: str = "",
     force: bool = False,
 ) -> None:
-    for leaf in node.written:
-        found = getattr(value, leaf.name)
-        if found is not None:
-            head += f" {leaf.attr}='{escape(leaf.codec.encode(found), attribute=True)}'"
-            if leaf.unit is not None:
-                head += f" {leaf.unit}='KiB'"
+    head += _attributes(node, value)
     body = None
     if node.text is not None and (found := getattr(value, node.text.name)) is not None:
         body = escape(node.text.codec.encode(found))
@@ -86,6 +81,17 @@ def _write(
         out[mark] = f"{pad}<{name}{head}/>"
     else:
         del out[mark]
+
+
+def _attributes(node: Node, value: Any) -> str:
+    text = ""
+    for leaf in node.written:
+        found = getattr(value, leaf.name)
+        if found is not None:
+            text += f" {leaf.attr}='{escape(leaf.codec.encode(found), attribute=True)}'"
+            if leaf.unit is not None:
+                text += f" {leaf.unit}='KiB'"
+    return text
 
 
 def _write_owned(child: Sub | Raw, found: Any, pad: str, out: list[str]) -> None:

@@ -79,7 +79,7 @@ class Domain:
 
     @property
     def total_memory_kib(self) -> int:
-        """``virDomainDefGetMemoryTotal``: initial memory and memory devices (of which there are none here)."""
+        """``virDomainDefGetMemoryTotal``: initial memory and memory devices, of which there are none here."""
         return self.memory_kib
 
     @property

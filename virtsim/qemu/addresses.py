@@ -1,7 +1,7 @@
 """Which device sits where: drives, USB and virtio-serial ports; PCI slots are a page of their own.
 
-Knows the rules by which libvirt 9.0.0 assigns addresses (``qemuDomainAssignAddresses``), read off its results. Must
-not know how a device is told to QEMU.
+Knows the rules by which libvirt 9.0.0 assigns addresses (``qemuDomainAssignAddresses``), read off its
+results. Must not know how a device is told to QEMU.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 from virtsim.errors import XMLError
 from virtsim.model import evolve
 from virtsim.model.address import DriveAddress, UsbAddress, VirtioSerialAddress
-from virtsim.model.devices import Controller, Devices, Hub
+from virtsim.model.devices import Channel, Console, Controller, Devices, Hub
 from virtsim.model.domain import Domain
 from virtsim.qemu.pci import assign_pci
 
 __all__ = ["assign", "drive_address", "target_number"]
 
-#: Ports of a USB controller by model; None: what the document says, or 4 (``virDomainUSBAddressControllerModelToPorts``).
+#: Ports of a USB controller by model; None: what the document says, or 4
+#: (``virDomainUSBAddressControllerModelToPorts``).
 _USB_PORTS = {
     "piix3-uhci": 2,
     "piix4-uhci": 2,
@@ -44,7 +45,7 @@ _HUB_PORTS = 8
 
 
 def assign(domain: Domain) -> Domain:
-    """Give an address to every device that needs one and has none, adding the controllers and hubs this takes.
+    """Give an address to every device that needs one and has none, adding the controllers and hubs it takes.
 
     Raises:
         XMLError: two devices have the same address, or one that does not exist.
@@ -55,7 +56,7 @@ def assign(domain: Domain) -> Domain:
 
 
 def target_number(target: str) -> int:
-    """The number that a disk's name stands for: ``vda`` 0, ``sdz`` 25, ``sdaa`` 26; -1 if it is no such name."""
+    """The number that a disk's name stands for: ``vda`` 0, ``sdz`` 25, ``sdaa`` 26; -1 for no such name."""
     number = -1
     prefix = next((p for p in ("ubd", "xvd", "fd", "hd", "vd", "sd") if target.startswith(p)), None)
     for letter in target[len(prefix) :].rstrip("0123456789")[:8] if prefix else "":
@@ -92,7 +93,8 @@ def _virtio_serial_ports(devices: Devices) -> Devices:
         XMLError: two channels have the same port, or every port is taken.
     """
     taken: set[tuple[int, int]] = set()
-    for device in (*devices.channels, *devices.consoles):
+    ends: tuple[Channel | Console, ...] = (*devices.channels, *devices.consoles)
+    for device in ends:
         at = device.address
         if isinstance(at, VirtioSerialAddress):
             if (at.controller, at.port) in taken:
@@ -110,7 +112,8 @@ def _virtio_serial_ports(devices: Devices) -> Devices:
             index, port = next((place for place in free if place not in taken), (-1, 0))
             if index < 0:
                 raise XMLError("Unable to find a free virtio-serial port")
-            channel = evolve(channel, address=VirtioSerialAddress(controller=index, port=port))  # noqa: PLW2901
+            at = VirtioSerialAddress(controller=index, port=port)
+            channel = evolve(channel, address=at)  # noqa: PLW2901 - the placed one takes its place
         filled.append(channel)
     return evolve(devices, channels=tuple(filled))
 

@@ -84,7 +84,7 @@ def is_lsi(devices: Devices, controller: int) -> bool:
 
 
 def controller_alias(controller: Controller, *, express: bool, only_usb: bool) -> str:
-    """``pci.3``, ``pcie.0``, ``usb``, ``ide``, ``virtio-serial0``: QEMU's own names for what it brings along."""
+    """``pci.3``, ``pcie.0``, ``usb``, ``ide``, ``virtio-serial0``: QEMU's own names for what it brings."""
     kind, index = controller.type, controller.index or 0
     if kind == "pci":
         return "pcie.0" if not index and express else f"pci.{index}"

@@ -6,12 +6,16 @@ Knows the checks of libvirt 9.0.0's QEMU driver for what the model has (``virDom
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from virtsim.errors import ConfigUnsupported, ErrorCode, XMLError
 from virtsim.model.domain import Domain
 
 __all__ = ["check", "total_memory"]
+
+#: Far beyond any machine's PCI buses; keeps the time of everything below bounded.
+MAX_DEVICES = 4096
 
 #: vCPUs of QEMU 7.2's machine types (``query-machines``): q35 288, pc 255.
 _MAX_VCPUS = {True: 288, False: 255}
@@ -95,6 +99,13 @@ def _clock(domain: Domain) -> None:
             raise ConfigUnsupported(f"unsupported timer type (name) '{timer.name}'")
 
 
+def _size(domain: Domain) -> None:
+    devices = domain.devices
+    families = (getattr(devices, field.name) for field in dataclasses.fields(devices))
+    if sum(len(family) for family in families if isinstance(family, tuple)) > MAX_DEVICES:
+        raise ConfigUnsupported(f"more than {MAX_DEVICES} devices are not supported")
+
+
 def _disks(domain: Domain) -> None:
     sources: dict[str, str] = {}
     for disk in domain.devices.disks:
@@ -119,13 +130,15 @@ def _boot(domain: Domain) -> None:
     orders += [d.boot_order for d in devices.interfaces]
     orders += [d.boot_order for d in devices.hostdevs]
     given = [order for order in orders if order is not None]
+    seen: set[int] = set()
     if given and domain.os.boot:
         raise ConfigUnsupported("per-device boot elements cannot be used together with os/boot elements")
     for order in given:
         if not order:
             raise XMLError("Invalid value for attribute 'order' in element 'boot': Zero is not permitted")
-        if given.count(order) > 1:
+        if order in seen:
             raise ConfigUnsupported(f"boot order '{order}' used for more than one device")
+        seen.add(order)
 
 
 def _interfaces(domain: Domain) -> None:
@@ -153,6 +166,7 @@ def _displays(domain: Domain) -> None:
 
 _CHECKS: tuple[Callable[[Domain], None], ...] = (
     _names,
+    _size,
     _machine,
     _processors,
     _memory,

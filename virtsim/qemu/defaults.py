@@ -1,7 +1,7 @@
 """A definition as libvirt keeps it: what the document leaves out, filled in.
 
-Knows the defaults of libvirt 9.0.0's QEMU driver for x86_64 (``qemuDomainDefPostParse``), read off its results. Must
-not know the command line, nor what a running domain adds.
+Knows the defaults of libvirt 9.0.0's QEMU driver for x86_64 (``qemuDomainDefPostParse``), read off its
+results. Must not know the command line, nor what a running domain adds.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def complete(
         new_uuid: asked once if there is none.
         new_mac: asked for each interface without one.
         default_emulator: the program where none is named.
-        qemu_version: the QEMU whose ``pc`` and ``q35`` are meant; None keeps these names as they are, which any
-            QEMU understands.
+        qemu_version: the QEMU whose ``pc`` and ``q35`` are meant; None keeps these names as they are, which
+            any QEMU understands.
 
     Raises:
         XMLError: something libvirt insists on is missing or contradicts itself.

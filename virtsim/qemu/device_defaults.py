@@ -1,7 +1,7 @@
 """The defaults of devices, and the controllers that a machine and its devices imply.
 
-Knows what libvirt 9.0.0's QEMU driver fills in for x86_64 (``qemuDomainDeviceDefPostParse`` and company), read off
-its results. Must not know addresses on PCI, nor the command line.
+Knows what libvirt 9.0.0's QEMU driver fills in for x86_64 (``qemuDomainDeviceDefPostParse`` and company),
+read off its results. Must not know addresses on PCI, nor the command line.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from virtsim.errors import XMLError
+from virtsim.errors import ConfigUnsupported, XMLError
 from virtsim.model import evolve
-from virtsim.model.address import VirtioSerialAddress
+from virtsim.model.address import DriveAddress, VirtioSerialAddress
 from virtsim.model.devices import (
     Audio,
     Balloon,
@@ -31,6 +31,9 @@ from virtsim.model.devices import (
 from virtsim.qemu.addresses import drive_address
 
 __all__ = ["complete_devices"]
+
+#: Controllers of one kind that addresses may imply; there are no more PCI buses than this.
+MAX_CONTROLLERS = 256
 
 #: Prefix of a target's name -> bus, as ``virDomainDiskDefParseValidate`` guesses.
 _BUS_OF_TARGET = {"hd": "ide", "sd": "scsi", "vd": "virtio", "fd": "fdc", "xvd": "xen", "ubd": "uml"}
@@ -170,27 +173,31 @@ def _serial(port: Serial, number: int) -> Serial:
 def _graphics(graphics: Graphics) -> Graphics:
     if graphics.type not in ("vnc", "spice"):
         return graphics
-    changes: dict[str, Any] = {}
-    if graphics.socket is None:
-        chosen = graphics.autoport or graphics.port in (None, -1)
-        if graphics.listens and graphics.listens[0].type in ("none", "socket"):
-            changes = {}
-        elif graphics.type == "vnc":
-            changes = {"port": -1, "autoport": True} if chosen else {"autoport": False}
-        elif graphics.autoport or graphics.port == -1:
-            changes = {"port": None, "tls_port": None, "autoport": True}
-        elif graphics.port is not None:
-            changes = {"autoport": False}
-        elif graphics.port is None and graphics.tls_port is None and not graphics.listens:
-            changes["listens"] = (GraphicsListen(type="none"),)  # no port, and none is to be chosen
+    changes = _ports(graphics) if graphics.socket is None else {}
     if not graphics.listens and "listens" not in changes:
+        listen = GraphicsListen(type="address", address=graphics.listen)
         if graphics.socket is not None:
-            changes["listens"] = (GraphicsListen(type="socket", socket=graphics.socket),)
-        else:
-            changes["listens"] = (GraphicsListen(type="address", address=graphics.listen),)
+            listen = GraphicsListen(type="socket", socket=graphics.socket)
+        changes["listens"] = (listen,)
     if all(getattr(graphics, name) == value for name, value in changes.items()):
         return graphics
     return evolve(graphics, **changes)
+
+
+def _ports(graphics: Graphics) -> dict[str, Any]:
+    """Whether a start chooses the port of a display, as libvirt keeps it."""
+    if graphics.listens and graphics.listens[0].type in ("none", "socket"):
+        return {}
+    if graphics.type == "vnc":
+        chosen = graphics.autoport or graphics.port in (None, -1)
+        return {"port": -1, "autoport": True} if chosen else {"autoport": False}
+    if graphics.autoport or graphics.port == -1:
+        return {"port": None, "tls_port": None, "autoport": True}
+    if graphics.port is not None:
+        return {"autoport": False}
+    if graphics.tls_port is None and not graphics.listens:
+        return {"listens": (GraphicsListen(type="none"),)}  # no port, and none is to be chosen
+    return {}
 
 
 def _audios(graphics: tuple[Graphics, ...]) -> tuple[Audio, ...]:
@@ -236,11 +243,11 @@ def _video(video: Video, *, first: bool) -> Video:
     return evolve(video, **changes)
 
 
-# -- controllers ----------------------------------------------------------------------------------------------
+# -- controllers ----------------------------------------------------------------------------------------
 
 
 def _controllers(devices: Devices, *, express: bool) -> tuple[Controller, ...]:
-    """The controllers of the document in libvirt's order, and those that the machine and the devices imply."""
+    """The controllers of the document in libvirt's order, and those that machine and devices imply."""
     found = _sorted(devices.controllers)
     present = {(c.type, c.index) for c in found}
 
@@ -261,27 +268,38 @@ def _controllers(devices: Devices, *, express: bool) -> tuple[Controller, ...]:
             f"The PCI controller with index='0' must be model='{root}' for this machine type, "
             f"but model='{given}' was found instead"
         )
-    for bus in ("scsi", "fdc", "ide", "sata"):
-        used = [
-            d.address.controller
-            for d in devices.disks
-            if d.target_bus == bus and hasattr(d.address, "controller")
-        ]
-        for index in range(max(used, default=-1) + 1):
+    for bus, count in _implied(devices).items():
+        for index in range(count):
             need(bus, index, "lsilogic" if bus == "scsi" else None)
-    serial = [
-        d.address.controller if isinstance(d.address, VirtioSerialAddress) else 0
-        for d in (*devices.channels, *devices.consoles)
-        if d.target_type == "virtio"
-    ]
-    for index in range(max(serial, default=-1) + 1):
-        need("virtio-serial", index)
-    # Channels without a port of their own fill one controller after the other; the consoles' port 0 is left out.
+    # Channels without a port of their own fill one controller after the other, but for the consoles' port 0.
     rooms = [(c.ports or 31) - 1 for c in found if c.type == "virtio-serial"]
     while sum(rooms) < sum(1 for c in devices.channels if c.target_type == "virtio"):
         need("virtio-serial", len(rooms))
         rooms.append(30)
     return tuple(_modelled(c, express=express) for c in found)
+
+
+def _implied(devices: Devices) -> dict[str, int]:
+    """Kind of controller -> how many the addresses of devices ask for, in libvirt's order.
+
+    Raises:
+        ConfigUnsupported: more than any machine has.
+    """
+    counts = dict.fromkeys(("scsi", "fdc", "ide", "sata", "virtio-serial"), 0)
+    for disk in devices.disks:
+        if isinstance(disk.address, DriveAddress) and disk.target_bus in counts:
+            counts[disk.target_bus] = max(counts[disk.target_bus], disk.address.controller + 1)
+    ends: tuple[Channel | Console, ...] = (*devices.channels, *devices.consoles)
+    for end in ends:
+        if end.target_type == "virtio":
+            number = end.address.controller if isinstance(end.address, VirtioSerialAddress) else 0
+            counts["virtio-serial"] = max(counts["virtio-serial"], number + 1)
+    for kind, count in counts.items():
+        if count > MAX_CONTROLLERS:
+            raise ConfigUnsupported(
+                f"{count} {kind} controllers: more than {MAX_CONTROLLERS} are not supported"
+            )
+    return counts
 
 
 def _modelled(c: Controller, *, express: bool) -> Controller:

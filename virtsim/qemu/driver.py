@@ -5,7 +5,6 @@ Source: libvirt 8.5.0 ``virdomainobjlist.c`` (what may be added beside what) and
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Callable
 from enum import IntEnum
@@ -13,6 +12,7 @@ from typing import TypeAlias
 
 from virtsim.errors import (
     ErrorDomain,
+    HostError,
     NoDomain,
     OperationFailed,
     OperationInvalid,
@@ -167,12 +167,17 @@ class Driver:
 
         Raises:
             OperationInvalid: it is transient already.
-            OSError: the file cannot be removed.
+            HostError: the file cannot be removed; the domain stays defined.
         """
         if not vm.persistent:
             raise OperationInvalid("cannot undefine transient domain")
-        with contextlib.suppress(FileNotFoundError):
-            self.context.files.unlink(self._config_path(vm.name))
+        path = self._config_path(vm.name)
+        try:
+            self.context.files.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise HostError(f"cannot remove config {path}", error.errno or 0) from error
         vm.persistent = False
         vm.emit(DomainEvent.UNDEFINED, UndefinedDetail.REMOVED)
         self.remove_inactive(vm)
@@ -211,9 +216,9 @@ class Driver:
             assert isinstance(event, IntEnum)  # noqa: S101  (what LIFECYCLE has)
             assert isinstance(detail, IntEnum)  # noqa: S101  (what LIFECYCLE has)
             self.context.note("event", vm.name, event=event.name, detail=detail.name)
-        else:
-            fields = {"detail": ",".join(str(value) for value in values)} if values else {}
-            self.context.note("event", vm.name, event=event_id.name, **fields)
+        elif not values:  # REBOOT, CONTROL_ERROR
+            self.context.note("event", vm.name, event=event_id.name)
+        # The others repeat what QEMU has just said, which is in the journal already.
         for listener in self.listeners:
             listener(vm, event_id, values)
 
@@ -254,5 +259,10 @@ class Driver:
         return f"{self._config_dir()}/{name}.xml"
 
     def _save(self, definition: Domain) -> None:
-        self.context.files.make_dirs(self._config_dir())
-        self.context.files.write_atomic(self._config_path(definition.name), dump_domain(definition).encode())
+        path = self._config_path(definition.name)
+        data = dump_domain(definition).encode()
+        try:
+            self.context.files.make_dirs(self._config_dir())
+            self.context.files.write_atomic(path, data)
+        except OSError as error:
+            raise HostError(f"cannot write config file '{path}'", error.errno or 0) from error

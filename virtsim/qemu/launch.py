@@ -12,7 +12,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from virtsim.errors import InternalError, OperationFailed, VirtsimError
+from virtsim.errors import HostError, InternalError, OperationFailed, VirtsimError
 from virtsim.host.sockets import Listener, listen_unix
 from virtsim.qemu import startup
 from virtsim.qemu.argv import MonitorSocket, build
@@ -141,7 +141,10 @@ async def _spawn(vm: VirtualMachine, run: Run) -> Listener | None:
     driver, context = vm.driver, vm.driver.context
     _prepare_files(vm, run)
     handed_over = driver.policy.fd_pass and run.live.fd_pass
-    listener = listen_unix(run.paths.monitor) if handed_over else None
+    try:
+        listener = listen_unix(run.paths.monitor) if handed_over else None
+    except OSError as error:
+        raise HostError(f"Failed to bind socket to {run.paths.monitor}", error.errno or 0) from error
     try:
         monitor = MonitorSocket(
             path=None if listener is not None else run.paths.monitor,
@@ -172,14 +175,23 @@ def _exec_failed(emulator: str, error: OSError) -> InternalError:
 
 
 def _prepare_files(vm: VirtualMachine, run: Run) -> None:
+    """Make the directories of a run; what an earlier run has left in the way goes.
+
+    The log is that of the last start: errors quote its end, and must not quote an older QEMU.
+
+    Raises:
+        HostError: something cannot be made or removed.
+    """
     files, paths = vm.driver.context.files, run.paths
-    files.make_dirs(paths.dir)
-    if paths.channel_dir is not None:
-        files.make_dirs(paths.channel_dir)
-    files.make_dirs(paths.log.rpartition("/")[0])
-    # The log is that of the last start: errors quote its end, and must not quote an older QEMU.
-    with contextlib.suppress(FileNotFoundError):
-        files.unlink(paths.log)
+    path = paths.dir
+    try:
+        for path in filter(None, (paths.dir, paths.channel_dir, paths.log.rpartition("/")[0])):
+            files.make_dirs(path)
+        for path in (paths.log, paths.monitor):
+            with contextlib.suppress(FileNotFoundError):
+                files.unlink(path)
+    except OSError as error:
+        raise HostError(f"cannot prepare '{path}'", error.errno or 0) from error
 
 
 async def _connect(vm: VirtualMachine, run: Run, listener: Listener | None) -> None:

@@ -5,6 +5,7 @@ Knows where an instance's sockets lie and what a start chooses. Must not know th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from virtsim.model import evolve
@@ -36,17 +37,21 @@ class InstancePaths:
     channel_dir: str | None = None
 
 
-def make_live(domain: Domain, *, domain_id: int, paths: InstancePaths) -> Domain:
+def make_live(
+    domain: Domain, *, domain_id: int, paths: InstancePaths, new_port: Callable[[], int] | None = None
+) -> Domain:
     """The live definition of a complete domain.
 
-    A VNC or SPICE display whose port is to be chosen (``autoport``) listens at a Unix socket in the instance's
-    directory instead of a TCP port: two managers on one host, or a thousand domains of one run, cannot collide.
+    A VNC or SPICE display whose port is to be chosen (``autoport``) listens at a Unix socket in the
+    instance's directory instead of a TCP port: two managers on one host, or a thousand domains of one run,
+    cannot collide.
     A display with a port of its own gets that port.
 
     Args:
         domain: what ``complete`` made.
         domain_id: number of the running domain.
         paths: where its files lie.
+        new_port: asked for a free TCP port (5900 and up) for each such display; then none is a Unix socket.
     """
     devices = with_aliases(domain.devices)
     channels = devices.channels
@@ -54,7 +59,7 @@ def make_live(domain: Domain, *, domain_id: int, paths: InstancePaths) -> Domain
         channels = tuple(_channel(c, paths) for c in channels)
         devices = evolve(devices, channels=channels)
     if devices.graphics:
-        graphics = tuple(_graphics(g, paths) for g in devices.graphics)
+        graphics = tuple(_graphics(g, paths, new_port) for g in devices.graphics)
         devices = evolve(devices, graphics=graphics)
     return evolve(domain, id=domain_id, devices=devices)
 
@@ -66,15 +71,17 @@ def _channel(channel: Channel, paths: InstancePaths) -> Channel:
     name = channel.target_name
     if name is None and isinstance(at := channel.address, VirtioSerialAddress):
         name = f"vioser-{at.controller:02d}-{at.bus:02d}-{at.port:02d}.sock"
-    path = f"{base}/{name or channel.alias}"
+    path = f"{base}/{(name or channel.alias or '').replace('/', '_')}"
     return evolve(channel, source=CharSource(mode="bind", path=path))
 
 
-def _graphics(graphics: Graphics, paths: InstancePaths) -> Graphics:
-    if graphics.type not in ("vnc", "spice") or not graphics.autoport:
+def _graphics(graphics: Graphics, paths: InstancePaths, new_port: Callable[[], int] | None) -> Graphics:
+    if graphics.type not in ("vnc", "spice"):
         return graphics
-    if any(listen.type in ("socket", "none") for listen in graphics.listens):
-        socket = graphics.listens[0].socket or f"{paths.dir}/{graphics.type}.sock"
-    else:
-        socket = f"{paths.dir}/{graphics.type}.sock"
+    unnamed = any(listen.type == "socket" and listen.socket is None for listen in graphics.listens)
+    if not graphics.autoport and not unnamed:
+        return graphics
+    if new_port is not None and not unnamed:
+        return evolve(graphics, port=new_port())
+    socket = f"{paths.dir}/{graphics.type}.sock"
     return evolve(graphics, port=None, autoport=None, listens=(GraphicsListen(type="socket", socket=socket),))

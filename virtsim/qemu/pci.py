@@ -1,7 +1,7 @@
 """PCI slots: which device gets which, and the bridges and root ports that this takes.
 
-Knows the rules by which libvirt 9.0.0 assigns PCI addresses (``qemuDomainAssignPCIAddresses``), read off its results.
-Must not know any other bus, nor how a device is told to QEMU.
+Knows the rules by which libvirt 9.0.0 assigns PCI addresses (``qemuDomainAssignPCIAddresses``), read off its
+results. Must not know any other bus, nor how a device is told to QEMU.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def _give_bridge(controller: Controller, pci: _Pci) -> PciAddress:
     return pci.give(frozenset({"pcie-switch-upstream-port"}))
 
 
-# -- PCI: who needs a slot, in which order --------------------------------------------------------------------
+# -- PCI: who needs a slot, in which order --------------------------------------------------------------
 
 
 def _place(devices: Devices, pci: _Pci, *, spare: bool = False) -> dict[tuple[str, int], PciAddress]:
@@ -215,14 +215,14 @@ def _place(devices: Devices, pci: _Pci, *, spare: bool = False) -> dict[tuple[st
     Args:
         devices: all of them.
         pci: the buses, which are filled.
-        spare: keep a slot for a bridge that may have to come, as libvirt does while it learns how many it takes.
+        spare: keep a slot for a bridge that may have to come, as libvirt does while it learns how many it
+            takes.
     """
     express = pci.buses[0].model == "pcie-root"
     places: dict[tuple[str, int], PciAddress] = {}
     for _, _, device in _pci_devices(devices):
-        if isinstance(device.address, PciAddress):
-            if device.address != _EMPTY:
-                pci.take(device.address)
+        if isinstance(device.address, PciAddress) and device.address != _EMPTY:
+            pci.take(device.address)
     _chipset(devices, pci, places, express=express)
     if spare and not express and any(_free(bus, port=False) for bus in pci.buses):
         pci.give(_PCI_BUSES)
@@ -357,7 +357,7 @@ def _is_express(family: str, device: Any) -> bool:
 
 
 def _finished(devices: Devices) -> Devices:
-    """Options of PCI controllers that follow from their place, and ``multifunction`` where a slot is shared."""
+    """Options of PCI controllers that follow from their place; ``multifunction`` where a slot is shared."""
     shared: dict[tuple[int, int], int] = {}
     for _, _, device in _pci_devices(devices):
         at = device.address
@@ -371,9 +371,9 @@ def _finish(c: Controller, shared: dict[tuple[int, int], int]) -> Controller:
     at = c.address
     changes: dict[str, Any] = {}
     movable = c.model in _MODEL_NAMES or c.model in _USB_FUNCTIONS
-    if isinstance(at, PciAddress) and not at.function and at.multifunction is None and movable:
-        if shared[at.bus, at.slot] > 1:
-            changes["address"] = evolve(at, multifunction=True)
+    first = isinstance(at, PciAddress) and not at.function and at.multifunction is None
+    if first and movable and isinstance(at, PciAddress) and shared[at.bus, at.slot] > 1:
+        changes["address"] = evolve(at, multifunction=True)
     if c.type == "pci" and c.model in _MODEL_NAMES:
         if c.pci_model is None:
             changes["pci_model"] = _MODEL_NAMES[c.model]

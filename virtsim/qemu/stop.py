@@ -62,7 +62,7 @@ async def destroy(vm: VirtualMachine, *, graceful: bool, api: str) -> None:
 
 async def _begin_stop(vm: VirtualMachine, run: Run, *, force: bool, api: str) -> None:
     """Kill QEMU and take the DESTROY job. Its end is expected as long as ``being_destroyed`` is set."""
-    run.being_destroyed = True
+    run.destroyers += 1
     try:
         if run.process is not None:
             await kill_painfully(
@@ -70,12 +70,12 @@ async def _begin_stop(vm: VirtualMachine, run: Run, *, force: bool, api: str) ->
             )
         await vm.job.begin(Job.DESTROY, api)
     except BaseException:
-        run.being_destroyed = False
-        if run.let_through is not None:
+        run.destroyers -= 1
+        if run.let_through is not None and not run.being_destroyed:
             run.let_through()
         recheck(vm, run)
         raise
-    run.being_destroyed = False
+    run.destroyers -= 1
 
 
 async def stop(vm: VirtualMachine, row: DomainRow) -> None:

@@ -71,7 +71,7 @@ class Run:
         ended: the monitor has reported its end (or there is no more).
         process_gone: the process has left the process table.
         monitor_error: QEMU talked nonsense; the monitor is dead, the guest is not.
-        being_destroyed: somebody kills QEMU on purpose: its end is expected.
+        destroyers: how many kill QEMU on purpose: while there is one, its end is expected.
         held_events: what QEMU said meanwhile; ``let_through`` delivers it when the kill fails.
         stopping: the clean-up has begun; ``stoppers`` wait for it.
         shutting_for_reboot: a fake reboot is under way, STOP is not shown (``pausedShutdown``).
@@ -80,8 +80,8 @@ class Run:
     """
 
     __slots__ = (
-        "being_destroyed",
         "closed",
+        "destroyers",
         "ended",
         "fake_reboot",
         "held_events",
@@ -114,7 +114,7 @@ class Run:
         self.closed: asyncio.Event | None = None
         self.process_gone = False
         self.monitor_error = False
-        self.being_destroyed = False
+        self.destroyers = 0
         self.held_events: deque[tuple[str, Any, Any]] = deque(maxlen=HELD_EVENTS_MAX)
         self.let_through: Callable[[], None] | None = None
         self.stopping: asyncio.Task[None] | None = None
@@ -127,6 +127,11 @@ class Run:
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.work: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
         self.worker: asyncio.Task[None] | None = None
+
+    @property
+    def being_destroyed(self) -> bool:
+        """Whether somebody kills QEMU on purpose (``beingDestroyed``)."""
+        return self.destroyers > 0
 
     def own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run ``work`` as a task that belongs to this run and is ended with it.

@@ -1,7 +1,7 @@
 """The command line of QEMU, one file for each family of devices.
 
-Knows QEMU's options and their order in libvirt 9.0.0. Must not know how a process is started, nor what a domain's
-XML looks like.
+Knows QEMU's options and their order in libvirt 9.0.0. Must not know how a process is started, nor what a
+domain's XML looks like.
 
 Where it differs from libvirt's on purpose:
 
@@ -33,7 +33,8 @@ def build(live: Domain, *, paths: InstancePaths, monitor: MonitorSocket, accel: 
         accel: "kvm" or "tcg", for a domain of type kvm; one of type qemu asks for no more than TCG.
 
     Raises:
-        ConfigUnsupported: the definition asks for something that is not built here; libvirt's words where it has any.
+        ConfigUnsupported: the definition asks for something that is not built here; libvirt's words where it
+            has any.
     """
     _refuse(live)
     if live.type == "qemu":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 from virtsim.errors import ConfigUnsupported
 from virtsim.model.clock import Clock
-from virtsim.model.devices import Disk
+from virtsim.model.devices import Disk, Hostdev, Interface
 from virtsim.model.domain import Domain
 from virtsim.qemu.argv._options import Build, on_off
 
@@ -42,7 +42,7 @@ def _base(found: Clock) -> str:
     if found.offset in ("localtime", "timezone"):
         return "localtime"
     if found.offset == "absolute" and found.start_s is not None:
-        moment = datetime.datetime.fromtimestamp(found.start_s, datetime.UTC)
+        moment = dt.datetime.fromtimestamp(found.start_s, dt.UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%S")
     if found.offset == "variable" and found.adjustment not in (None, "0", "reset"):
         raise ConfigUnsupported("clock offset='variable' with an adjustment is not supported")
@@ -85,13 +85,10 @@ def boot(build: Build) -> list[str]:
 
 
 def boot_indexes(domain: Domain) -> dict[str, int]:
-    """Boot index by alias: from each device's own ``<boot order>``, else from ``<os>``, first device of a kind."""
+    """Boot index by alias: each device's own ``<boot order>``, else from ``<os>``, first device of a kind."""
     devices = domain.devices
-    own = {
-        device.alias or "": device.boot_order
-        for device in (*devices.disks, *devices.interfaces, *devices.hostdevs)
-        if device.boot_order
-    }
+    ends: tuple[Disk | Interface | Hostdev, ...] = (*devices.disks, *devices.interfaces, *devices.hostdevs)
+    own = {device.alias or "": device.boot_order for device in ends if device.boot_order}
     if own:
         return own
     found: dict[str, int] = {}

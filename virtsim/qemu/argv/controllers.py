@@ -71,39 +71,34 @@ def _builtin(c: Controller, *, express: bool) -> bool:
 
 
 def _one(build: Build, c: Controller) -> list[str]:
-    alias, at = c.alias, place(build, c.address)
+    at = place(build, c.address)
     if c.type == "pci":
         return _bridge(c, at)
     if c.type == "usb":
-        if c.model == "none":
-            return []
-        driver = _USB.get(c.model or "")
-        if driver is None:
-            raise ConfigUnsupported(f"USB controller model '{c.model}' is not supported")
-        master = {}
-        if c.master is not None:
-            master = {"masterbus": "usb.0" if not c.index else f"usb{c.index}.0", "firstport": c.master}
-        ports = {"p2": c.ports, "p3": c.ports} if c.ports is not None else {}
-        return device(
-            "-device", driver=driver, **ports, **master, id=alias if c.master is None else None, **at
-        )
+        return [] if c.model == "none" else _usb(c, at)
     if c.type == "scsi":
         driver = _SCSI.get(c.model or "lsilogic")
         if driver is None:
             raise ConfigUnsupported(f"SCSI controller model '{c.model}' is not supported")
-        queues = {"num__queues": c.queues} if c.queues is not None else {}
-        thread = {"iothread": f"iothread{c.iothread}"} if c.iothread is not None else {}
-        return device("-device", driver=driver, **thread, id=alias, **queues, **at)
+        thread = None if c.iothread is None else f"iothread{c.iothread}"
+        return device("-device", driver=driver, iothread=thread, id=c.alias, num__queues=c.queues, **at)
     if c.type == "virtio-serial":
-        driver = {None: "virtio-serial-pci"}.get(
-            c.model, f"virtio-serial-pci-{(c.model or '').removeprefix('virtio-')}"
-        )
-        return device("-device", driver=driver, id=alias, max__ports=c.ports, vectors=c.vectors, **at)
-    if c.type == "sata":
-        return device("-device", driver="ahci", id=alias, **at)
-    if c.type == "ccid":
-        return device("-device", driver="usb-ccid", id=alias, **at)
+        suffix = f"-{c.model.removeprefix('virtio-')}" if c.model else ""
+        driver = f"virtio-serial-pci{suffix}"
+        return device("-device", driver=driver, id=c.alias, max__ports=c.ports, vectors=c.vectors, **at)
+    if c.type in ("sata", "ccid"):
+        return device("-device", driver="ahci" if c.type == "sata" else "usb-ccid", id=c.alias, **at)
     raise ConfigUnsupported("Only a single IDE controller is supported for this machine type")
+
+
+def _usb(c: Controller, at: dict[str, Any]) -> list[str]:
+    driver = _USB.get(c.model or "")
+    if driver is None:
+        raise ConfigUnsupported(f"USB controller model '{c.model}' is not supported")
+    if c.master is not None:
+        bus = f"usb{c.index}.0" if c.index else "usb.0"
+        return device("-device", driver=driver, masterbus=bus, firstport=c.master, **at)
+    return device("-device", driver=driver, p2=c.ports, p3=c.ports, id=c.alias, **at)
 
 
 def _bridge(c: Controller, at: dict[str, Any]) -> list[str]:

@@ -137,30 +137,32 @@ def _frontend(build: Build, disk: Disk, node: str | None) -> list[str]:
 def _where(build: Build, disk: Disk) -> dict[str, Any]:
     """The driver and the place of a disk."""
     at = disk.address
-    cdrom = disk.device == "cdrom"
     if disk.target_bus == "virtio":
-        found: dict[str, Any] = {"driver": _VIRTIO[disk.model]}
-        if disk.iothread is not None:
-            found["iothread"] = f"iothread{disk.iothread}"
-        if disk.queues is not None:
-            found["num_queues"] = disk.queues
-        return found | place(build, at)
+        thread = {} if disk.iothread is None else {"iothread": f"iothread{disk.iothread}"}
+        queues = {} if disk.queues is None else {"num_queues": disk.queues}
+        return {"driver": _VIRTIO[disk.model]} | thread | queues | place(build, at)
     if disk.target_bus == "usb":
         return {"driver": "usb-storage"} | place(build, at)
-    if not isinstance(at, DriveAddress):
-        raise ConfigUnsupported(f"disk bus '{disk.target_bus}' is not supported")
+    if isinstance(at, DriveAddress) and disk.target_bus == "scsi":
+        return _on_scsi(build, disk, at)
+    if isinstance(at, DriveAddress) and disk.target_bus in ("fdc", "ide", "sata"):
+        return _on_board(disk, at, express=build.buses.get(0) == "pcie.0")
+    raise ConfigUnsupported(f"disk bus '{disk.target_bus}' is not supported")
+
+
+def _on_board(disk: Disk, at: DriveAddress, *, express: bool) -> dict[str, Any]:
     if disk.target_bus == "fdc":
-        bus = {"bus": "fdc0.0"} if build.buses.get(0) == "pcie.0" else {}
-        return {"driver": "floppy", "unit": at.unit} | bus
+        return {"driver": "floppy", "unit": at.unit} | ({"bus": "fdc0.0"} if express else {})
+    driver = "ide-cd" if disk.device == "cdrom" else "ide-hd"
     if disk.target_bus == "ide":
-        return {"driver": "ide-cd" if cdrom else "ide-hd", "bus": f"ide.{at.bus}", "unit": at.unit}
-    if disk.target_bus == "sata":
-        name = "ide" if not at.controller and build.buses.get(0) == "pcie.0" else f"sata{at.controller}"
-        return {"driver": "ide-cd" if cdrom else "ide-hd", "bus": f"{name}.{at.unit}"}
-    if disk.target_bus != "scsi":
-        raise ConfigUnsupported(f"disk bus '{disk.target_bus}' is not supported")
-    driver = "scsi-cd" if cdrom else "scsi-block" if disk.device == "lun" else "scsi-hd"
-    found = {"driver": driver, "bus": f"scsi{at.controller}.0"}
+        return {"driver": driver, "bus": f"ide.{at.bus}", "unit": at.unit}
+    name = "ide" if not at.controller and express else f"sata{at.controller}"
+    return {"driver": driver, "bus": f"{name}.{at.unit}"}
+
+
+def _on_scsi(build: Build, disk: Disk, at: DriveAddress) -> dict[str, Any]:
+    driver = {"cdrom": "scsi-cd", "lun": "scsi-block"}.get(disk.device, "scsi-hd")
+    found: dict[str, Any] = {"driver": driver, "bus": f"scsi{at.controller}.0"}
     if is_lsi(build.domain.devices, at.controller):
         found["scsi_id"] = at.unit
     else:

@@ -7,11 +7,14 @@ from typing import Any
 from virtsim.errors import ConfigUnsupported
 from virtsim.model.cpu import Cpu
 from virtsim.model.domain import Domain
+from virtsim.model.features import Features
 from virtsim.qemu.argv._options import Build, device, on_off
 
 __all__ = ["bios", "cpu", "firmware", "iothreads", "machine", "memory", "numa", "smp"]
 
 _KIB = 1024
+#: libvirt has no limit; a command line of more would not fit into an argument list.
+MAX_IOTHREADS = 1024
 
 
 def machine(build: Build, accel: str) -> list[str]:
@@ -52,7 +55,8 @@ def firmware(build: Build) -> list[str]:
     if os.loader is None:
         if os.firmware == "efi":
             raise ConfigUnsupported(
-                "firmware='efi' needs the path of an image: write <loader readonly='yes' type='pflash'>PATH</loader>"
+                "firmware='efi' needs the path of an image: "
+                "write <loader readonly='yes' type='pflash'>PATH</loader>"
             )
         return []
     if os.loader_type != "pflash":
@@ -118,9 +122,9 @@ def cpu(build: Build, accel: str) -> list[str]:
 
 
 def _enlightenments(domain: Domain) -> list[str]:
+    """What timers, ``<features>`` and the panic device ask of the processor, in libvirt's order."""
     parts = []
-    features, clock = domain.features, domain.clock
-    for timer in clock.timers if clock is not None else ():
+    for timer in domain.clock.timers if domain.clock is not None else ():
         if timer.name == "kvmclock" and timer.present is not None:
             parts.append(f"kvmclock={on_off(timer.present)}")
         if timer.name == "hypervclock" and timer.present:
@@ -129,25 +133,21 @@ def _enlightenments(domain: Domain) -> list[str]:
             parts.append(f"tsc-frequency={timer.frequency_hz}")
     if any(panic.model == "hyperv" for panic in domain.devices.panics):
         parts.append("hv-crash")
-    if features is None:
-        return parts
-    if features.apic_eoi is not None:
-        parts.append(f"kvm-pv-eoi={on_off(features.apic_eoi)}")
-    if features.pvspinlock is not None:
-        parts.append(f"kvm-pv-unhalt={on_off(features.pvspinlock)}")
-    if features.hyperv_mode == "passthrough":
-        parts.append("hv-passthrough=on")
-    if features.hyperv_relaxed:
-        parts.append("hv-relaxed=on")
-    if features.hyperv_vapic:
-        parts.append("hv-vapic=on")
-    if features.hyperv_spinlocks:
-        parts.append(f"hv-spinlocks=0x{features.hyperv_spinlocks_retries or 4096:x}")
-    if features.kvm_hidden:
-        parts.append("kvm=off")
-    if features.pmu is not None:
-        parts.append(f"pmu={on_off(features.pmu)}")
-    return parts
+    features = domain.features or Features()
+    switches: tuple[tuple[bool | None, str], ...] = (
+        (features.apic_eoi, "kvm-pv-eoi"),
+        (features.pvspinlock, "kvm-pv-unhalt"),
+    )
+    parts += [f"{name}={on_off(value)}" for value, name in switches if value is not None]
+    asked = (
+        (features.hyperv_mode == "passthrough", "hv-passthrough=on"),
+        (features.hyperv_relaxed, "hv-relaxed=on"),
+        (features.hyperv_vapic, "hv-vapic=on"),
+        (features.hyperv_spinlocks, f"hv-spinlocks=0x{features.hyperv_spinlocks_retries or 4096:x}"),
+        (features.kvm_hidden, "kvm=off"),
+    )
+    parts += [text for wanted, text in asked if wanted]
+    return parts if features.pmu is None else [*parts, f"pmu={on_off(features.pmu)}"]
 
 
 def memory(build: Build) -> list[str]:
@@ -180,7 +180,13 @@ def smp(build: Build) -> list[str]:
 
 
 def iothreads(build: Build) -> list[str]:
-    """``-object iothread`` for each."""
+    """``-object iothread`` for each.
+
+    Raises:
+        ConfigUnsupported: more threads than make sense.
+    """
+    if (build.domain.iothreads or 0) > MAX_IOTHREADS:
+        raise ConfigUnsupported(f"more than {MAX_IOTHREADS} iothreads are not supported")
     argv: list[str] = []
     for number in range(1, (build.domain.iothreads or 0) + 1):
         argv += device("-object", qom_type="iothread", id=f"iothread{number}")
@@ -225,8 +231,8 @@ def _numbers(nodeset: str) -> set[int]:
 def _backend(build: Build, name: str, size_kib: int, node: int | None, share: str | None = None) -> list[str]:
     """``-object memory-backend-...``.
 
-    Huge pages come through memfd, not through a mounted hugetlbfs as libvirt does it: no mount point has to be
-    found or prepared, nothing is left behind, and the pages are the same.
+    Huge pages come through memfd, not through a mounted hugetlbfs as libvirt does it: no mount point has to
+    be found or prepared, nothing is left behind, and the pages are the same.
     """
     backing = build.domain.memory_backing
     page = _page_size(build.domain, node)
