@@ -124,7 +124,8 @@ class EventRegistry:
             known = DomainEventID(event_id)
         except ValueError:
             raise InvalidArgument(
-                f"eventID in virConnectDomainEventRegisterAny must be less than {len(DomainEventID)}"
+                f"eventID in virConnectDomainEventRegisterAny must be less than {len(DomainEventID)}",
+                bare=True,
             ) from None
         self._last += 1
         key = domain.UUID_object() if domain is not None else None
