@@ -47,18 +47,22 @@ _OWN_FIELDS = frozenset(
 )
 
 
+#: A name of one or two letters is part of too many words to be taken out of them safely.
+_SHORT_NAME = 2
+
+
 def course(records: Sequence[Record], name: str) -> str:
     """A fingerprint of what happened to a domain and when; equal for domains that differ in name only."""
     digest = hashlib.blake2b(digest_size=16)
     for record in records:
-        rest = {key: value for key, value in record.items() if key not in _OWN_FIELDS}
-        words = json.dumps(
-            {key: value for key, value in rest.items() if not isinstance(value, int)}, default=str
-        )
-        numbers = [value for value in rest.values() if isinstance(value, int)]
-        digest.update(f"{record['t']} {record['kind']} {numbers} ".encode())
-        # A name of one or two letters is part of too many words to be taken out safely.
-        digest.update((words.replace(name, "\0") if len(name) > 2 else words).encode())
+        digest.update(f"\n{record['t']} {record['kind']}".encode())
+        for key, value in record.items():
+            if key in _OWN_FIELDS:
+                continue
+            words = value if isinstance(value, str) else json.dumps(value, default=str)
+            if not isinstance(value, int) and len(name) > _SHORT_NAME:
+                words = words.replace(name, "\0")
+            digest.update(f" {key}={words}".encode("utf-8", "backslashreplace"))
     return digest.hexdigest()
 
 

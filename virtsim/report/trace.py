@@ -6,24 +6,27 @@ events, signals and faults. Flow arrows go from an API call to the QMP commands 
 command to the event that it causes.
 
 The format ties arrows to slices of a thread, so each process has one thread, "sequence", with a short slice
-for each link of a chain.
+for each link of a chain. Where a scenario has more domains than `MAX_PROCESSES`, those of the very same
+course share one process.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from virtsim.journal import Record
-from virtsim.report.figures import Header
 from virtsim.report.read import Source, clean, number
 from virtsim.report.scenarios import header_of
 from virtsim.report.words import describe, errno_name, error_text, field, signal_name, state_name
 
-__all__ = ["trace_events", "write_trace"]
+__all__ = ["MAX_PROCESSES", "Event", "trace_events", "write_trace"]
 
 Event = dict[str, Any]
+
+#: A scenario with more domains than this has one process for all domains of one course.
+MAX_PROCESSES = 50
 
 _SEQUENCE_TID = 1
 
@@ -60,29 +63,37 @@ _INSTANTS = {
 def write_trace(out: IO[str], groups: Iterable[Iterable[Event]]) -> None:
     """Write the document, one event a line, as the groups arrive."""
     out.write('{"displayTimeUnit":"ms","otherData":{"clock":"the run\'s own, from 0"},"traceEvents":[')
+    encode = json.JSONEncoder(separators=(",", ":")).encode
     separator = "\n"
     for events in groups:
         for event in events:
-            out.write(separator + json.dumps(event, separators=(",", ":")))
+            out.write(separator + encode(event))
             separator = ",\n"
     out.write("\n]}\n")
 
 
-def trace_events(source: Source, first_pid: int) -> Iterator[Event]:
-    """The events of one scenario; its processes are numbered from ``first_pid``.
+def trace_events(
+    source: Source, first_pid: int, twins: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[Event]:
+    """The events of one scenario; its actors are processes numbered from ``first_pid``.
 
-    A scenario uses one number for its stage and one for each of its actors.
+    Args:
+        source: the scenario's journal.
+        first_pid: number of the first process.
+        twins: for a scenario of many domains: a domain -> others with the very same course, which are left
+            out and counted in the domain's name.
     """
     header = header_of(source)
+    twins = twins or {}
+    left_out = {name for names in twins.values() for name in names}
     by_actor: dict[str, list[Record]] = {}
     for record in source.records:
-        by_actor.setdefault(record["actor"], []).append(record)
+        by_actor.setdefault(clean(record["actor"]), []).append(record)
     for offset, (actor, records) in enumerate(by_actor.items()):
-        yield from _Process(first_pid + offset, _process_name(actor, header)).events(records)
-
-
-def _process_name(actor: str, header: Header) -> str:
-    return f"{clean(actor)} ({header.scenario})"
+        if actor not in left_out:
+            more = f" and {len(twins[actor]):,} like it" if twins.get(actor) else ""
+            name = f"{actor}{more} ({header.scenario})"
+            yield from _Process(first_pid + offset, name).events(records)
 
 
 def _us(ns: int) -> int | float:

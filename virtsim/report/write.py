@@ -14,7 +14,7 @@ from virtsim.report.read import read_source
 from virtsim.report.results import render_results
 from virtsim.report.scenarios import scenario_figures
 from virtsim.report.summary import render_summary
-from virtsim.report.trace import Event, trace_events, write_trace
+from virtsim.report.trace import MAX_PROCESSES, Event, trace_events, write_trace
 
 __all__ = ["FILES", "ReportError", "find_journals", "write_report"]
 
@@ -94,8 +94,10 @@ def _read_all(
     pid = 1
     for path in journals:
         source = read_source(path, run_dir)
-        scenarios.append(scenario_figures(source))
-        yield trace_events(source, pid)
+        scenario = scenario_figures(source)
+        scenarios.append(scenario)
+        many = scenario.domain_count > MAX_PROCESSES
+        yield trace_events(source, pid, {d.name: d.twins for d in scenario.domains} if many else None)
         pid += len({record["actor"] for record in source.records})
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.helpers.journals import Story, crowd, huge_start, limit_failure
+from tests.helpers.journals import Story, crowd, huge_start, limit_failure, write_story
+from virtsim.report import write_report
 from virtsim.report.figures import RunFigures
 from virtsim.report.junit import render_junit
 from virtsim.report.read import Source
@@ -123,6 +124,16 @@ def test_a_trace_has_slices_of_every_sort_and_arrows() -> None:
     assert arrows == {"API call to QMP command", "QMP command to event"}
     resumed = next(event for event in events if event["ph"] == "i" and event["name"] == "RESUME")
     assert resumed["ts"] == 105_047_000
+
+
+def test_many_domains_of_one_course_share_a_process(tmp_path: Path) -> None:
+    write_story(tmp_path, crowd(100, alike=True))
+    events = json.loads(write_report(tmp_path, tmp_path / "steps.md")["trace"].read_text())["traceEvents"]
+
+    assert [event["args"]["name"] for event in events if event["name"] == "process_name"] == [
+        "run (090-crowd/all-at-once)",
+        "vm-0 and 99 like it (090-crowd/all-at-once)",
+    ]
 
 
 # -- summary.md

@@ -24,7 +24,9 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("key", FILES)
 def test_the_sample_is_up_to_date(rendered: dict[str, Path], key: str) -> None:
-    assert rendered[key].read_bytes() == (SAMPLE / FILES[key]).read_bytes(), "run: virtsim report reports/sample"
+    assert rendered[key].read_bytes() == (SAMPLE / FILES[key]).read_bytes(), (
+        "run: virtsim report reports/sample"
+    )
 
 
 def test_the_sample_shows_what_a_run_looks_like() -> None:
