@@ -194,15 +194,21 @@ def _put_into_words(error: ErrorDetails) -> tuple[Place, str, bool]:  # noqa: PL
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         keys = _keys_at(place)
         return place, f"expected a mapping{nearest('', keys).replace('known', 'keys') if keys else ''}", False
-    return place, _plainly(str(error["msg"])), False
+    return place, _PLAINLY.get(kind, str(error["msg"])).format(**error.get("ctx", {})), False
 
 
-def _plainly(message: str) -> str:
-    """Pydantic's sentence without its jargon."""
-    text = message[:1].lower() + message[1:]
-    return (
-        text.removeprefix("input should be ").join(("expected ", "")) if "nput should be" in message else text
-    )
+#: pydantic's kind of error -> what is said of it.
+_PLAINLY = {
+    "bool_type": "expected true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "int_type": "expected a whole number",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "expected a list",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "expected text",
+    "too_short": "must not be empty",
+}
 
 
 def _keys_at(place: Place) -> list[str]:

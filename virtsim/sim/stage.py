@@ -27,6 +27,7 @@ from virtsim.sim.domains import with_files
 from virtsim.sim.expect import Check, Failure, StepWindow, check_run, check_step
 from virtsim.sim.grammar import Step
 from virtsim.sim.load import Loaded
+from virtsim.sim.loop import SimForbidden
 from virtsim.sim.usercall import call_user_code
 from virtsim.sim.verbs import VERBS
 from virtsim.sim.words import SIGNALS
@@ -270,11 +271,12 @@ class Stage:
             acting.returned = await call_user_code(acting.step.call or "", self._loaded.folder, self)
         except VirtsimError as error:
             acting.failures[""] = Failure.of(error)
-        except AssertionError as error:
-            lines = traceback.extract_tb(error.__traceback__)
-            acting.failures[""] = Failure(
-                "AssertionError", f"{error or 'assertion'} (line {lines[-1].lineno})"
-            )
+        except SimForbidden:
+            raise
+        except Exception as error:  # noqa: BLE001  (the user's code fails the step, not virtsim)
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
+            acting.failures[""] = Failure(type(error).__name__, f"{error or 'no words'} ({place})")
 
     # -- what is not an API function
 
