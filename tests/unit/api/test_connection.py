@@ -150,8 +150,6 @@ def test_events_with_values_go_to_callbacks() -> None:
                 None, event, lambda c, d, *rest, event=event: heard.append((event.name, *rest[:-1]))
             )
         disk = "<disk type='file'><source file='/d.img'/><target dev='vda' bus='virtio'/></disk>"
-            "<disk type='file' device='disk'><source file='/d.img'/><target dev='vda' bus='virtio'/></disk>"
-        )
         agent = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
         domain = await connection.defineXML(domain_xml(devices=disk + agent))
         await domain.create()
