@@ -125,9 +125,11 @@ class StepWindow:
 
 
 def check_step(
-    expect: StepExpect, window: StepWindow, *, real: bool, returned: Any = None
+    expect: StepExpect, window: StepWindow, *, real: bool, returned: Any = None, succeeded: int = 0
 ) -> Iterator[Check]:
     """Judge one step: each line of its expectation for each of its domains, and whether it failed unasked."""
+    if expect.succeed is not None:
+        yield Check("succeed", succeeded == expect.succeed, expect.succeed, succeeded)
     targets: Sequence[str | None] = window.targets or (None,)
     many = len(targets) > 1
     for target in targets:
@@ -197,6 +199,8 @@ def _check_error(expect: ErrorExpect | None, failure: Failure | None) -> Iterato
     if expect is None:
         if failure is not None:
             yield Check("outcome", ok=False, expected="success", actual=seen)
+        return
+    if failure is None and expect.optional:
         return
     if failure is None:
         yield Check("error", ok=False, expected=_wanted(expect), actual=seen)

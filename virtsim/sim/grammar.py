@@ -256,6 +256,9 @@ def _check_reason(state: str | None, reason: str | None) -> None:
 class ErrorExpect(Strict):
     """The error a step must end in. A step that expects none must succeed."""
 
+    optional: bool = False
+    """The step may also succeed: which of several wins a race is nobody's business."""
+
     code: Code | None = None
     """libvirt's name of the code, for instance `VIR_ERR_SYSTEM_ERROR`."""
     text: str | None = None
@@ -282,6 +285,8 @@ class StepExpect(Strict):
     """Exactly these events, in this order, of the step's domains between its begin and its end."""
     error: ErrorExpect | None = None
     """The step must end in this error."""
+    succeed: Annotated[int, Field(ge=0)] | None = None
+    """With `parallel` or several targets: so many of them must succeed, whichever they are."""
     qmp: list[str] | None = None
     """Exactly these QMP commands, in this order, sent on behalf of the step."""
     signals: list[Signal] | None = None
@@ -383,6 +388,8 @@ class Step(Strict):
                 raise ValueError(f"{modifier!r} goes with {' and '.join(fitting)}, not with {verbs[0]!r}")
         if self.expect.returns is not None and verbs[0] != "call":
             raise ValueError("'returns' goes with 'call'")
+        if self.expect.succeed is not None and verbs[0] not in {*TARGET_VERBS, "parallel"}:
+            raise ValueError("'succeed' goes with 'parallel' and with several targets")
         return self
 
     @property

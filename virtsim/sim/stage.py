@@ -49,6 +49,7 @@ class _Acting:
     targets: tuple[str, ...]
     first: int
     failures: dict[str, Failure] = field(default_factory=dict)
+    succeeded: int = 0
     returned: Any = None
 
 
@@ -71,7 +72,7 @@ class Stage:
         self._loaded = loaded
         self._world = world
         self.real = world.options.clock == "real"
-        self._background: dict[str, asyncio.Task[None]] = {}
+        self._background: dict[str, asyncio.Task[bool]] = {}
         self._began_ns = 0
         self._first_record = 0
 
@@ -168,8 +169,8 @@ class Stage:
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _act(self, step: Step, number: str) -> None:
-        """One step from its begin to the verdict on it.
+    async def _act(self, step: Step, number: str) -> bool:
+        """One step from its begin to the verdict on it; whether it succeeded, as opposed to an expected error.
 
         Raises:
             StopError: it failed unasked.
@@ -190,7 +191,7 @@ class Stage:
         outcome = "interrupted"
         try:
             await self._perform(acting)
-            outcome = "failed" if acting.failures else "passed"
+            outcome = "failed" if acting.failures and step.expect.error is None else "passed"
         finally:
             CURRENT_STEP.reset(token)
             failure = next(iter(acting.failures.values()), None)
@@ -199,12 +200,16 @@ class Stage:
                 **({"error": {"code": failure.code, "text": failure.text}} if failure else {}),
             )  # fmt: skip
         self._judge_step(acting)
+        return not acting.failures
 
     def _judge_step(self, acting: _Acting) -> None:
         window = StepWindow(
             acting.number, acting.targets, self.records[acting.first :], acting.failures, self._world.states
         )
-        for check in check_step(acting.step.expect, window, real=self.real, returned=acting.returned):
+        checks = check_step(
+            acting.step.expect, window, real=self.real, returned=acting.returned, succeeded=acting.succeeded
+        )
+        for check in checks:
             self.judge(check, acting.number)
         if acting.failures and acting.step.expect.error is None:
             raise StopError(
@@ -233,9 +238,8 @@ class Stage:
             number = SIGNALS[step.kill.signal]
             await self._on_each(acting, lambda name: self._kill(name, number))
         elif step.parallel is not None:
-            await self._all(
-                [self._act(inner, f"{acting.number}.{index}") for index, inner in enumerate(step.parallel, 1)]
-            )
+            inner = [self._act(part, f"{acting.number}.{index}") for index, part in enumerate(step.parallel, 1)]
+            acting.succeeded = sum(await self._all(inner))
         elif step.join is not None:
             for label in step.join:
                 await self._join(label)
@@ -255,16 +259,17 @@ class Stage:
             await one(acting.targets[0])
         else:
             await self._all([one(name) for name in acting.targets])
+        acting.succeeded = len(acting.targets) - len(acting.failures)
 
     @staticmethod
-    async def _all(work: Sequence[Any]) -> None:
+    async def _all(work: Sequence[Any]) -> list[Any]:
         """Do several things at once; when one of them cannot go on the others are cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for item in work:
-                    group.create_task(item)
+                tasks = [group.create_task(item) for item in work]
         except* StopError as stopped:
             raise _first(stopped) from None
+        return [task.result() for task in tasks]
 
     async def _call(self, acting: _Acting) -> None:
         try:
