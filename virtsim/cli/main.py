@@ -73,7 +73,7 @@ def _status(args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("virtsim: interrupted", err=True)
         return Exit.INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
         silence_stdout()
         return Exit.OK
     except Exception as error:  # noqa: BLE001  (the last line of defence: a bug is said in one line)

@@ -37,16 +37,17 @@ class Leftovers:
         loop = asyncio.get_running_loop()
         memory = loop.net if isinstance(loop, VirtualLoop) and isinstance(loop.net, MemoryNet) else None
         if isinstance(context.files, MemoryFiles):
-            sockets = context.files.sockets()
+            sockets = _inside(context.files.sockets(), world.run_dir)
             files = [path for path in context.files.files() if path.startswith(world.run_dir + "/")]
         else:
             found = list(_below(world.run_dir))
-            sockets = [path for path in found if Path(path).is_socket()]
-            files = [path for path in found if path not in sockets]
+            bound = [path for path in found if Path(path).is_socket()]
+            files = [path for path in found if path not in bound]
+            sockets = [*_inside(bound, world.run_dir), *_bound(world.run_dir)]
         return cls(
             processes=tuple(f"{name} ({p.pid})" for name, p in world.processes.items() if p.alive()),
             files=tuple(path for path in _inside(files, world.run_dir) if not _meant_to_stay(path)),
-            sockets=(*_inside(sockets, world.run_dir), *_bound(world.run_dir)),
+            sockets=tuple(sockets),
             fds=tuple(f"listening {fd}" for fd in memory.open_descriptors()) if memory is not None else (),
             tasks=tuple(sorted(task.get_name() for task in asyncio.all_tasks() if _stray(task))),
         )

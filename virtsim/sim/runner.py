@@ -225,6 +225,9 @@ def _root(error: BaseException) -> BaseException:
 async def _main(run: _Run, end_s: float | None = None) -> None:
     """The whole run inside the loop: open, play, curtain, leftovers."""
     fds = open_descriptors()
+    task = asyncio.current_task()
+    if task is not None:
+        task.set_name("the scenario")  # what a report of a deadlock calls it
     async with run.world.opened() as context:
         run.world.introduce(list(run.loaded.cast.members))
         connection = await api.Connection.open(
