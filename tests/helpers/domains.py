@@ -1,4 +1,4 @@
-"""The corpus of domain documents, and a command line made of one with everything that could vary held still."""
+"""The corpus of domain documents; definitions and command lines with all that could vary held still."""
 
 from __future__ import annotations
 

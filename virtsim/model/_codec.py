@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
-    "FREE",
     "HEX2",
     "HEX4",
     "INT",
@@ -49,12 +48,14 @@ class Codec:
     Attributes:
         decode: text -> value; raises ValueError.
         encode: value -> canonical text.
-        words: the only values there are, or () when they cannot be listed.
+        words: the only texts there are, or () when they cannot be listed.
+        bounds: smallest and largest value of a number, else None.
     """
 
     decode: Callable[[str], Any]
     encode: Callable[[Any], str]
     words: tuple[str, ...] = ()
+    bounds: tuple[int, int] | None = None
 
 
 def _same(text: str) -> str:
@@ -96,7 +97,7 @@ def unsigned(bits: int) -> Codec:
             raise ValueError(" Expected non-negative integer value")
         return value
 
-    return Codec(decode, str)
+    return Codec(decode, str, bounds=(0, limit - 1))
 
 
 def hexadecimal(digits: int) -> Codec:
@@ -113,7 +114,7 @@ def hexadecimal(digits: int) -> Codec:
             raise ValueError(" Expected non-negative integer value")
         return value
 
-    return Codec(decode, lambda value: f"0x{value:0{digits}x}")
+    return Codec(decode, lambda value: f"0x{value:0{digits}x}", bounds=(0, limit - 1))
 
 
 def _decode_int(text: str) -> int:
@@ -163,10 +164,10 @@ def _factor(unit: str) -> int:
     raise LookupError(f"unknown suffix '{unit}'")
 
 
-TEXT = FREE = Codec(_same, _same)
+TEXT = Codec(_same, _same)
 UINT = unsigned(32)
 UINT64 = unsigned(64)
-INT = Codec(_decode_int, str)
+INT = Codec(_decode_int, str, bounds=(-(1 << 31), (1 << 31) - 1))
 HEX2 = hexadecimal(2)
 HEX4 = hexadecimal(4)
 YESNO = _switch("yes", "no")

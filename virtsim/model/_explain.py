@@ -175,8 +175,8 @@ def libxml_words(data: bytes) -> tuple[str, int, int] | None:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        log: Any = error.error_log
+    except etree.XMLSyntaxError:
+        log: Any = parser.error_log
         first = next((entry for entry in log if entry.level_name == "FATAL"), None)
         if first is None:
             return None

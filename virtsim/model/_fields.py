@@ -35,12 +35,14 @@ class Wording:
     Attributes:
         bad: for a value that cannot be read; ``{}`` is the value.
         missing: for a required leaf that is not there.
-        code: libvirt's error code for both.
+        code: libvirt's error code for a bad value.
+        missing_code: the code for a missing one, or None: the same.
     """
 
     bad: str = ""
     missing: str = ""
     code: ErrorCode = ErrorCode.VIR_ERR_XML_ERROR
+    missing_code: ErrorCode | None = None
 
 
 @dataclass(frozen=True, slots=True)

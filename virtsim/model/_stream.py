@@ -296,8 +296,9 @@ class Reader:
 
     @staticmethod
     def missing(spec: Spec, frame: _Frame) -> XMLError:
+        code = spec.words.missing_code or spec.words.code
         detail = spec.words.missing or missing_leaf(spec.path, _local(frame.tag))
-        return XMLError(detail, line=frame.line, column=frame.column, code=spec.words.code)
+        return XMLError(detail, line=frame.line, column=frame.column, code=code)
 
 
 def _local(name: str) -> str:

@@ -29,7 +29,7 @@ _CRASH_ACTIONS = choice(
 
 _INTERNAL = ErrorCode.VIR_ERR_INTERNAL_ERROR
 _UNSUPPORTED = ErrorCode.VIR_ERR_CONFIG_UNSUPPORTED
-_TYPE = Wording("invalid domain type {}", "missing domain type attribute", _UNSUPPORTED)
+_TYPE = Wording("invalid domain type {}", "missing domain type attribute", _UNSUPPORTED, _INTERNAL)
 _NAME = Wording(missing="missing name information", code=ErrorCode.VIR_ERR_NO_NAME)
 
 

@@ -17,9 +17,13 @@ def model_classes() -> set[type]:
     found: set[type] = set()
     for module in pkgutil.walk_packages(virtsim.model.__path__, "virtsim.model."):
         for thing in vars(importlib.import_module(module.name)).values():
-            if isinstance(thing, type) and dataclasses.is_dataclass(thing):
-                if any("xml" in field.metadata for field in dataclasses.fields(thing)):
-                    found.add(thing)
+            fields = (
+                dataclasses.fields(thing)
+                if isinstance(thing, type) and dataclasses.is_dataclass(thing)
+                else ()
+            )
+            if any("xml" in field.metadata for field in fields):
+                found.add(thing)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Documents, the definitions they become, and their command lines: gold pairs, judged by libvirt when made."""
+"""Documents, the definitions they become, their command lines: gold pairs, judged by libvirt when made."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.domains import DOCUMENTS, command_line, kept
+from tests.helpers.domains import DOCUMENTS, PATHS, command_line, kept
 from virtsim.model import dump_domain, parse_domain
 from virtsim.qemu.live import make_live
-from tests.helpers.domains import PATHS
 
 STARTABLE = [path for path in DOCUMENTS if not path.name.startswith("leaves-")]
 
@@ -50,7 +49,7 @@ def test_the_definition_is_as_libvirt_keeps_it(document: Path) -> None:
 
 @pytest.mark.parametrize("document", STARTABLE, ids=lambda path: path.stem)
 def test_a_kept_definition_stays_as_it_is(document: Path) -> None:
-    once = kept(dump_domain(kept(document.read_text())))  # libvirt sorts added controllers in at the second reading
+    once = kept(dump_domain(kept(document.read_text())))
     assert kept(dump_domain(once)) == once
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the lines are as libvirt prints them
 """The two command lines that libvirt 9.0.0 prints for QEMU 7.2, written down as data, and ours beside them.
 
 What differs on purpose: no master key; a user interface is QEMU's own backend, not the descriptor of a tap; paths;
