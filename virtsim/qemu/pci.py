@@ -44,6 +44,9 @@ _MODEL_NAMES = {
 #: Functions of the companions of one EHCI controller in its slot.
 _USB_FUNCTIONS = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
 
+#: Devices that fit on a bus whatever slots the board takes of its 31.
+_FEW = 24
+
 _ON_PCIE = frozenset({"e1000e", "igb", "vmxnet3"})
 _USB_ON_PCIE = frozenset({"nec-xhci", "qemu-xhci"})
 
@@ -159,9 +162,18 @@ def assign_pci(devices: Devices) -> Devices:
     root = next((c for c in devices.controllers if c.type == "pci" and c.index == 0), None)
     if root is None or root.model not in ("pci-root", "pcie-root"):
         return devices
-    devices = _with_bridges(devices)
+    if not _fits(devices, root):
+        devices = _with_bridges(devices)
     pci = _Pci(_bus_models(devices), grows=False)
     return _finished(_applied(devices, _place(devices, pci)))
+
+
+def _fits(devices: Devices, root: Controller) -> bool:
+    """Whether it is plain that one conventional bus is enough, so that no pass is needed to learn it."""
+    if root.model != "pci-root" or sum(1 for c in devices.controllers if c.type == "pci") > 1:
+        return False
+    addresses = [device.address for _, _, device in _pci_devices(devices)]
+    return len(addresses) <= _FEW and not any(isinstance(at, PciAddress) and at.bus for at in addresses)
 
 
 def _bus_models(devices: Devices) -> list[str]:

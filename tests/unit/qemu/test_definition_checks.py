@@ -113,8 +113,10 @@ REFUSED = [
     ),
     (
         document(devices="<controller type='pci' model='pci-bridge'/>"),
-        "XML error: The PCI controller with index='0' must be model='pci-root' for this machine type, "
-        "but model='pci-bridge' was found instead",
+        (
+            "XML error: The PCI controller with index='0' must be model='pci-root' for this machine type, "
+            "but model='pci-bridge' was found instead"
+        ),
     ),
     (
         document(devices=USER.format("<address type='pci' slot='99'/>")),
