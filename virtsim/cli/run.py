@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def run(paths: tuple[str, ...], **chosen: Any) -> int:
     results: list[Result] = []
     interrupted = False
     try:
-        with _progress(len(loaded)) as advance:
+        with _term_is_interrupt(), _progress(len(loaded)) as advance:
             for result in _results(loaded, options, out, chosen["jobs"]):
                 results.append(result)
                 advance()
@@ -156,13 +157,21 @@ def _prepare_out(wanted: Path | None) -> Path:
                 shutil.rmtree(previous)
             out.rename(previous)
         elif out.is_dir() and any(out.iterdir()):
-            if not (out / "results.json").is_file():
+            if not _is_report(out):
                 raise Problem(f"virtsim run: {out}: not empty, and not a report of ours", Exit.USAGE)
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Problem(f"virtsim run: {error.filename or out}: {error.strerror}", Exit.USAGE) from None
     return out
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a folder holds nothing but what a run writes, also one that was killed half-way."""
+    from virtsim.report import FILES
+
+    names = {*FILES.values(), *(f".{name}.new" for name in FILES.values()), "journal.jsonl"}
+    return all(path.is_dir() or path.name in names for path in folder.rglob("*"))
 
 
 # -- while
@@ -177,6 +186,16 @@ def _results(loaded: list[Loaded], options: Options, out: Path, jobs: int) -> It
             yield run_one(entry, options, out)
     else:
         yield from run_parallel(loaded, options, out, jobs)
+
+
+@contextmanager
+def _term_is_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which a CI server sends, clean up and report as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

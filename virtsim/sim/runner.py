@@ -119,7 +119,9 @@ def run_scenario(loaded: Loaded, options: Options, out: Path | None = None) -> R
     if out is not None:
         folder = out / loaded.id
         folder.mkdir(parents=True, exist_ok=True)
-        sink = (folder / "journal.jsonl").open("w", encoding="utf-8")
+        # Line by line on the real clock: a run that is killed leaves what it has seen.
+        buffering = 1 if options.clock == "real" else -1
+        sink = (folder / "journal.jsonl").open("w", buffering, encoding="utf-8")
     try:
         return _run(loaded, options, emulator, sink)
     finally:
