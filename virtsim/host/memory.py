@@ -140,6 +140,16 @@ class MemoryFiles:
             raise self._missing(path)
         return found.node if isinstance(found, _Socket) else None
 
+    def absence(self, path: str) -> Callable[[], bool]:
+        """A quick question, to be asked many times: is nothing at that path, although its directory is there?"""
+        path = _clean(path)
+        nodes, parent = self._nodes, path.rpartition("/")[0] or "/"
+
+        def absent() -> bool:
+            return path not in nodes and type(nodes.get(parent)) is _Directory
+
+        return absent
+
     def watch(self, path: str, callback: Callable[[], None]) -> None:
         """Call ``callback`` each time that something is created under that path."""
         self._watchers.setdefault(_clean(path), []).append(callback)

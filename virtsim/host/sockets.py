@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from virtsim.errors import InternalError
 
-__all__ = ["MAX_SOCKET_PATH", "Listener", "connect_unix", "listen_unix"]
+__all__ = ["MAX_SOCKET_PATH", "Listener", "absence_probe", "connect_unix", "listen_unix"]
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
@@ -97,6 +97,18 @@ def listen_unix(path: str, backlog: int = 1) -> Listener:
     if own is not None:
         return cast("Listener", own(path, backlog))
     return _UnixListener(path, backlog)
+
+
+def absence_probe(path: str) -> Callable[[], bool] | None:
+    """A way to see, for less than a connect costs, that a connect to ``path`` would give ENOENT now.
+
+    Only a loop that owns its net has one. On the kernel's net it is None: there a connect is the one way to
+    know, and asking before it would be a race. Nor is there one for a path that is too long to connect to.
+    """
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        return None
+    door = _loop_door("absence_of_path")
+    return None if door is None else cast("Callable[[], bool]", door(path))
 
 
 async def connect_unix(factory: Callable[[], _P], path: str) -> tuple[asyncio.Transport, _P]:

@@ -28,8 +28,8 @@ from typing import Any, Final
 
 from virtsim.errors import HostError, OperationTimeout, VirtsimError
 from virtsim.host.abc import Process
-from virtsim.host.context import CURRENT_CALL, Context
-from virtsim.host.sockets import Listener, connect_unix
+from virtsim.host.context import CURRENT_CALL, Context, ignore
+from virtsim.host.sockets import Listener, absence_probe, connect_unix
 from virtsim.host.watch import wait_for_path
 from virtsim.qemu.monitor import Monitor
 from virtsim.qemu.schedules import POLICIES, GuestSize, Policy
@@ -155,6 +155,7 @@ class _Wait:
         # Of polling only.
         self._begin_ns = 0
         self._nap_ms = 0
+        self._absent = absence_probe(path)
         self._last = errno.ENOENT
         self._turn: asyncio.Future[object]  # done when the task has something to do
         self._timer: asyncio.TimerHandle | None = None
@@ -196,22 +197,28 @@ class _Wait:
         if self._turn.done():  # cancelled
             return
         self.tries += 1
+        if self._absent is not None and self._absent():
+            self._failed(loop, errno.ENOENT)
+            return
         dial = connect_unix(self._make, self._path)
         try:
             waits_for = dial.send(None)
         except OSError as error:
-            number = error.errno or errno.EIO
-            self._note_attempt(self._nap_ms, number)
-            try:
-                self._last = self._or_give_up(number)
-                self._nap(loop)
-            except HostError as failure:
-                self._turn.set_exception(failure)
+            self._failed(loop, error.errno or errno.EIO)
         except Exception as error:  # noqa: BLE001 - not ours to judge: it goes to whoever waits
             self._turn.set_exception(error)
         else:
             self._dial = dial
             self._turn.set_result(waits_for)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        """An attempt failed at once: begin the next nap, or give up."""
+        self._note_attempt(self._nap_ms, number)
+        try:
+            self._last = self._or_give_up(number)
+            self._nap(loop)
+        except HostError as failure:
+            self._turn.set_exception(failure)
 
     async def _finish(self, waits_for: object) -> int | None:
         """See the connect through that `_attempt` began; returns the errno, or None when connected."""
@@ -303,6 +310,8 @@ class _Wait:
         return number
 
     def _note_attempt(self, nap_ms: int, number: int | None) -> None:
+        if self._observer is ignore:
+            return
         name = None if number is None else errno.errorcode.get(number, str(number))
         fields = {"n": self.tries, "nap_ns": nap_ms * _NS_PER_MS, "errno": name}
         if self._call:

@@ -107,6 +107,7 @@ class VirtualLoop(GuardedLoop):
             self._memory = memory
             self.listen_unix = memory.listen_unix
             self.wait_for_path = memory.wait_for_path
+            self.absence_of_path = memory.files.absence
         else:
             self.net = RealNet()
 

@@ -132,3 +132,24 @@ def test_the_root_stays() -> None:
         files.remove_dir("/")
     files.make_dirs("/")
     assert files.list_dir("/") == []
+
+
+def test_absence_is_asked_of_the_tree_as_it_is_then() -> None:
+    files = MemoryFiles()
+    files.make_dirs("/run")
+    absent = files.absence("/run/monitor")
+
+    assert absent()
+    files.write_atomic("/run/monitor", b"")
+    assert not absent()
+    files.unlink("/run/monitor")
+    assert absent()
+
+
+def test_absence_is_not_claimed_where_the_directory_is_missing_or_no_directory() -> None:
+    files = MemoryFiles()
+    files.make_dirs("/run")
+    files.write_atomic("/run/file", b"")
+
+    assert not files.absence("/gone/monitor")()
+    assert not files.absence("/run/file/monitor")()
