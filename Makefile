@@ -63,12 +63,12 @@ $(VENV)/bin/python:
 
 $(VENV)/demo.stamp: $(VENV)/bin/python pyproject.toml
 	@echo "installing virtsim into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --editable . || { sh tools/pip_help.sh; exit 3; }
+	@$(BIN)/python -m pip install -qq --editable . || { sh tools/pip_help.sh; exit 3; }
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
 	@echo "installing virtsim and what its tests need into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[dev]' || { sh tools/pip_help.sh; exit 3; }
+	@$(BIN)/python -m pip install -qq --editable '.[dev]' || { sh tools/pip_help.sh; exit 3; }
 	@touch $@ $(VENV)/demo.stamp
 
 clean:
