@@ -235,11 +235,14 @@ class CommandLine:
 
     def images(self) -> list[tuple[str, str]]:
         """The files that are opened as disks: (option, path) each."""
-        found = [
-            (device.text, device.options.get("filename"))
-            for device in self.blockdevs.values()
-            if device.kind in ("file", "host_device", "host_cdrom")
-        ]
+        found: list[tuple[str, object]] = []
+        for device in self.blockdevs.values():
+            nodes = (device.options, device.options.get("file"))
+            found += [
+                (device.text, node.get("filename"))
+                for node in nodes
+                if isinstance(node, dict) and node.get("driver") in ("file", "host_device", "host_cdrom")
+            ]
         found += [(drive.text, drive.options.get("file")) for drive in self.drives]
         return [(text, path) for text, path in found if isinstance(path, str) and path]
 

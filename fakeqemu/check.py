@@ -19,9 +19,11 @@ from fakeqemu.script import MAX_FILE, ScriptError
 __all__ = ["Mistake", "check_text", "compile_text", "position"]
 
 Mistake = tuple[int, int, str]
+#: Deepest nesting of brackets; the loader needs quadratic time for more, and no script has reason for it.
+MAX_DEPTH = 100
 
 
-def check_text(data: bytes) -> tuple[Any, list[Mistake]]:
+def check_text(data: bytes) -> tuple[Any, list[Mistake]]:  # noqa: PLR0911 - one for each way to be wrong
     """The loaded rules, and every mistake as (line, column, message), both from 1, in order of place."""
     if len(data) > MAX_FILE:
         return None, [(1, 1, f"longer than {MAX_FILE} bytes")]
@@ -29,6 +31,9 @@ def check_text(data: bytes) -> tuple[Any, list[Mistake]]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         return None, [(data.count(b"\n", 0, error.start) + 1, 1, "not UTF-8")]
+    deep = _too_deep(text)
+    if deep is not None:
+        return None, [(deep, 1, f"nested deeper than {MAX_DEPTH}")]
     try:
         rules = YAML(typ="rt", pure=True).load(io.StringIO(text))
     except MarkedYAMLError as error:
@@ -69,6 +74,14 @@ def position(node: Any, path: Path) -> tuple[int, int]:
         place = (line + 1, column + 1)
         node = node[step]  # type: ignore[index]
     return place
+
+
+def _too_deep(text: str) -> int | None:
+    """The line on which brackets are nested too deeply, or None."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count("[") + line.count("{") - line.count("]") - line.count("}") > MAX_DEPTH:
+            return number
+    return None
 
 
 def _own(node: Any) -> tuple[int, int] | None:

@@ -84,7 +84,9 @@ def _understand(machine: FakeQemu, session: Session, request: Request, message: 
 
         check(machine.profile, name, request.arguments)
     elif request.arguments:
-        key = in_order(tuple(request.arguments))[0]
+        from fakeqemu.glib import hash_order
+
+        key = hash_order(in_order(tuple(request.arguments)))[0]
         raise CommandError("GenericError", f"Parameter '{key}' is unexpected")
 
 

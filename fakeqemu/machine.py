@@ -46,9 +46,9 @@ class Host:
         del path
         return None
 
-    def virtual_size(self, path: str) -> int | None:
-        """Size of the disk that an image holds; None when the image is imaginary."""
-        del path
+    def virtual_size(self, path: str, *, raw: bool) -> int | None:
+        """Size of the disk in an image, or of the ``raw`` file; None when it is imaginary."""
+        del path, raw
         return None
 
 

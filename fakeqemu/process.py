@@ -60,12 +60,18 @@ class Process:
         argv: the whole command line.
         script: how it misbehaves.
         seed: for rules with a probability.
+        start_ns: when the process began, on the monotonic clock: times of the script count from then.
     """
 
-    def __init__(self, argv: Sequence[str], script: Script | None, seed: str) -> None:
-        self._start_ns = time.monotonic_ns()
+    def __init__(self, argv: Sequence[str], script: Script | None, seed: str, start_ns: int) -> None:
+        self._start_ns = start_ns
         self._machine = FakeQemu(
-            argv, script=script, seed=seed, wall_ns=time.time_ns(), pid=posix.getpid(), host=RealHost()
+            argv,
+            script=script,
+            seed=seed,
+            wall_ns=time.time_ns() - self._now(),
+            pid=posix.getpid(),
+            host=RealHost(),
         )
         self._timers: list[tuple[int, int, Action]] = []
         self._sequence = 0
@@ -84,7 +90,7 @@ class Process:
         _signal.pthread_sigmask(_signal.SIG_BLOCK, self._routed())
         if "-daemonize" in self._machine.argv or "--daemonize" in self._machine.argv:
             self._fork()
-        self._plan(self._machine.start(0))
+        self._plan(self._machine.start(0), 0)
         self._due()
         self._watch_signals()
         while True:
@@ -95,10 +101,11 @@ class Process:
     def _now(self) -> int:
         return time.monotonic_ns() - self._start_ns
 
-    def _plan(self, steps: list[Step]) -> None:
+    def _plan(self, steps: list[Step], now: int | None = None) -> None:
         if not steps:
             return
-        now = self._now()
+        if now is None:
+            now = self._now()
         for delay, action in steps:
             self._sequence += 1
             heappush(self._timers, (now + delay, self._sequence, action))
@@ -396,6 +403,7 @@ _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
 
 def main(argv: Sequence[str]) -> None:
     """Be a QEMU with this command line; never returns."""
+    start_ns = time.monotonic_ns()
     try:
         path = posix.environ.get(b"FAKEQEMU_SCRIPT")
         script = None
@@ -408,7 +416,7 @@ def main(argv: Sequence[str]) -> None:
                 write_all(2, f"fakeqemu: {error}\n")
                 posix._exit(1)
         seed = posix.environ.get(b"FAKEQEMU_SEED", b"0").decode("utf-8", "replace")
-        Process(argv, script, seed).run()
+        Process(argv, script, seed, start_ns).run()
     except BaseException as error:  # noqa: BLE001 - whatever it is, a manager must see a line and not a traceback
         kind = type(error)
         if kind is KeyboardInterrupt:

@@ -1,9 +1,9 @@
 """Facts of a real QEMU, as recorded by `fakeqemu.record`: loaded when and as far as they are asked for.
 
 Knows the profile file. Must not know the machine. A profile is gzip'ed JSON with one member a line, in this
-order: ``provenance``, ``facts`` (small), ``arguments`` (what commands accept), then one recorded reply a line,
-named by its command and arguments; a name with ``!`` before it holds a recorded refusal. The loader uses the
-lines: nothing but the wanted members is parsed, and a recorded reply is sent as the text it was.
+order: ``provenance``, ``facts`` (small), ``arguments`` (what commands accept), then one recorded reply a
+line, named by its command and arguments; a name with ``!`` before it holds a recorded refusal. The loader
+uses the lines: nothing but the wanted members is parsed, and a recorded reply is sent as the text it was.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Profile:
         path: the file.
     """
 
-    __slots__ = ("_arguments", "_facts", "_lines", "_names", "_rest", "path")
+    __slots__ = ("_arguments", "_facts", "_lines", "_names", "_properties", "_rest", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -47,6 +47,7 @@ class Profile:
         self._arguments: dict[str, Any] | None = None
         self._names: dict[str, frozenset[str]] = {}
         self._lines: dict[str, str] = {}
+        self._properties: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
         self._rest: tuple[Any, bytes, bytes] | None = None
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - pathlib is too slow for the start-up path
@@ -123,6 +124,18 @@ class Profile:
         """The recorded reply as a value; None when there is none."""
         text = self._line(key_of(command, arguments or {}))
         return None if text is None else parse(text)
+
+    def properties(self, device: str) -> tuple[dict[str, str], dict[str, Any]]:
+        """The recorded properties of a device model: their types, and the defaults that are known."""
+        found = self._properties.get(device)
+        if found is None:
+            entries = self.value("device-list-properties", {"typename": device}) or ()
+            types = {entry["name"]: entry["type"] for entry in entries}
+            defaults = {
+                entry["name"]: entry["default-value"] for entry in entries if "default-value" in entry
+            }
+            found = self._properties[device] = types, defaults
+        return found
 
     def names(self, kind: str) -> frozenset[str]:
         """The names of all machines, CPU models or device models: ``kind`` is machine, cpu or device."""

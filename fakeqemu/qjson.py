@@ -16,9 +16,20 @@ from _json import make_scanner as _make_scanner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-__all__ = ["MAX_NESTING", "MAX_TOKENS", "MAX_TOKEN_BYTES", "JSONReader", "Raw", "encode", "in_order", "parse"]
+__all__ = [
+    "MAX_NESTING",
+    "MAX_TOKENS",
+    "MAX_TOKEN_BYTES",
+    "JSONReader",
+    "Raw",
+    "encode",
+    "in_order",
+    "parse",
+    "remembered",
+]
 
 #: Bounds of one message: json-streamer.c MAX_TOKEN_SIZE, MAX_TOKEN_COUNT, MAX_NESTING.
 MAX_TOKEN_BYTES = 64 << 20
@@ -33,6 +44,19 @@ class Raw:
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+
+def remembered(key: tuple[Any, ...], make: Callable[[], Any]) -> Raw:
+    """The encoded value that belongs to a key, made when it is first asked for; shared by all machines."""
+    found = _remembered.get(key)
+    if found is None:
+        if len(_remembered) >= 1024:
+            _remembered.clear()
+        found = _remembered[key] = Raw(encode(make()))
+    return found
+
+
+_remembered: dict[tuple[Any, ...], Raw] = {}
 
 
 class _Unusual(Exception):
@@ -123,8 +147,7 @@ class JSONReader:
         return found + self.feed(data)
 
 
-_buckets: dict[str, int] = {}
-_orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+_shapes: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {}
 
 
 def _bucket(key: str) -> int:
@@ -138,13 +161,18 @@ def _bucket(key: str) -> int:
 
 def in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
     """Keys, given in order of insertion, in the order in which QEMU walks a dictionary that has them."""
-    order = _orders.get(keys)
-    if order is None:
-        ranked = [(_buckets.setdefault(key, _bucket(key)), -index, key) for index, key in enumerate(keys)]
-        order = tuple(key for _, _, key in sorted(ranked))
-        if len(_orders) < 4096:  # the keys may come from outside: an ``id`` may be any object
-            _orders[keys] = order
-    return order
+    return tuple([key for key, _ in _shape(keys)])
+
+
+def _shape(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Each key in QEMU's order, with the text that is written before its value."""
+    shape = _shapes.get(keys)
+    if shape is None:
+        ranked = [(_bucket(key), -index, key) for index, key in enumerate(keys)]
+        shape = tuple([(key, f"{_string(key)}: ") for _, _, key in sorted(ranked)])
+        if len(_shapes) < 4096:  # the keys may come from outside: an ``id`` may be any object
+            _shapes[keys] = shape
+    return shape
 
 
 def _string(text: str) -> str:
@@ -173,8 +201,7 @@ def _encode(value: Any) -> str:  # noqa: PLR0911 - one for each kind of value
     if kind is dict:
         if not value:
             return "{}"
-        parts = [f"{_string(key)}: {_encode(value[key])}" for key in in_order(tuple(value))]
-        return "{" + ", ".join(parts) + "}"
+        return "{" + ", ".join([text + _encode(value[key]) for key, text in _shape(tuple(value))]) + "}"
     if kind is bool:
         return "true" if value else "false"
     if kind is int:

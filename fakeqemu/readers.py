@@ -6,7 +6,7 @@ Knows the syntax of each option. Must not know the checks of the whole. On the s
 
 from __future__ import annotations
 
-from fakeqemu.keyval import OptionError, flag, number, parse, size, unflatten
+from fakeqemu.keyval import OptionError, number, parse, size, unflatten
 from fakeqemu.options import MACHINES
 from fakeqemu.parts import ArgvError, Chardev, Device, Monitor
 

@@ -25,15 +25,15 @@ class RealHost(Host):
             return error.strerror
         return None
 
-    def virtual_size(self, path: str) -> int | None:
-        """Size of the disk in an image: from a qcow2 header, or the size of a raw file."""
+    def virtual_size(self, path: str, *, raw: bool) -> int | None:
+        """Size of the disk in an image: from a qcow2 header, or the size of the file in sectors."""
         try:
             fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         except OSError:
             return None
         try:
             head = posix.read(fd, 32)
-            if head[:4] == b"QFI\xfb":
+            if not raw and head[:4] == b"QFI\xfb":
                 return int.from_bytes(head[24:32], "big")
             return posix.fstat(fd).st_size // 512 * 512
         except OSError:

@@ -31,7 +31,7 @@ def check(profile: Profile, command: str, arguments: dict[str, Any]) -> None:
         CommandError: with QEMU's class and text for the first thing that is wrong.
     """
     table = profile.arguments
-    _object(table["types"], table["commands"][command], arguments, "", "")
+    _object(table["types"], table["commands"][command], arguments, "")
 
 
 def _fail(text: str) -> CommandError:
@@ -67,7 +67,7 @@ def _visit(  # noqa: C901, PLR0912 - one branch for each kind of type
     else:
         if type(value) is not dict:
             raise _wrong(path, "object")
-        _object(types, kind, value, f"{path}.", leaf)
+        _object(types, kind, value, f"{path}.")
 
 
 _SCALARS: dict[str, tuple[type, ...]] = {
@@ -95,14 +95,15 @@ def _alternate(types: dict[str, Any], members: list[str], value: Any, path: str,
     raise _wrong(path, "alternate")
 
 
-def _object(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: str, leaf: str) -> None:
+def _object(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: str) -> None:
     used: set[str] = set()
     _members(types, kind, value, prefix, used)
-    if len(used) < len(value):
-        for key in in_order(tuple(value)):
-            if key not in used:
-                raise _fail(f"Parameter '{prefix}{key}' is unexpected")
-    del leaf
+    left = value.keys() - used
+    if left:
+        from fakeqemu.glib import hash_order
+
+        first = next(key for key in hash_order(in_order(tuple(value))) if key in left)
+        raise _fail(f"Parameter '{prefix}{first}' is unexpected")
 
 
 def _members(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: str, used: set[str]) -> None:
@@ -118,5 +119,3 @@ def _members(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: st
         variant = made["variants"].get(value[tag])
         if variant is not None:
             _members(types, variant, value, prefix, used)
-    # Members that the schema does not know stay out of ``used`` and are complained about by the caller.
-    used &= value.keys()

@@ -108,9 +108,25 @@ class Script:
             if len(found) != 1 or found[0][1] is not None:
                 raise ScriptError(f"{path}: {found[0][1] if found else 'cut off'}")
             return cls.from_compiled(found[0][0])
-        from fakeqemu.check import compile_text
+        return cls(_compiler()(data, path))
 
-        return cls(compile_text(data, path))
+
+def _compiler() -> Callable[[bytes, str], dict[str, Any]]:
+    """What compiles a script file; it needs packages, for which the fast way in (-S) has not looked yet."""
+    try:
+        from fakeqemu.check import compile_text
+    except ModuleNotFoundError:
+        import site
+
+        site.main()
+        try:
+            from fakeqemu.check import compile_text
+        except ModuleNotFoundError as error:
+            text = (
+                f"a script of rules needs the package {error.name}; install it, or hand in a compiled script"
+            )
+            raise ScriptError(text) from error
+    return compile_text
 
 
 class Rules:

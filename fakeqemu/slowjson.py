@@ -14,7 +14,8 @@ from fakeqemu.qjson import MAX_NESTING, MAX_TOKEN_BYTES, MAX_TOKENS, encode, in_
 __all__ = ["Lexer", "encode_deep", "upper_escapes"]
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_RECOVER = re.compile(rb"[^\x00-\x1f{}\[\]:,\xfe\xff]*")
+#: What is passed over after an error: up to a structural or control character, but for the tabulator.
+_RECOVER = re.compile(rb"[^\x00-\x08\x0a-\x1f{}\[\]:,\xfe\xff]*")
 _KEYWORD = re.compile(rb"[a-z]*")
 _DIGITS = re.compile(rb"[0-9]*")
 _PLAIN = {
@@ -161,7 +162,7 @@ class Lexer:
         return position + 1
 
     def _stray(self) -> None:
-        text = bytes(self._token).split(b"\0")[0].decode("utf-8", "replace")
+        text = _shown(bytes(self._token).split(b"\0")[0])
         self._fail(f"JSON parse error, stray '{text}'")
         self._token.clear()
         self._state = "recovery"
@@ -311,7 +312,7 @@ def _unicode(token: bytes, start: int) -> tuple[int, int]:
         else:
             code = -1
     if not _character(code):
-        raise ParseError(f"{token[start:stop].decode('utf-8', 'replace')} is not a valid Unicode character")
+        raise ParseError(f"{_shown(token[start:stop])} is not a valid Unicode character")
     return code, stop
 
 
@@ -331,6 +332,35 @@ def _text(raw: bytes) -> str:
         raise ParseError("invalid UTF-8 sequence in string")
     return text
 
+
+def _shown(raw: bytes) -> str:
+    """Bytes as QEMU shows them in an error (util/unicode.c): each broken sequence is one U+FFFD."""
+    if raw.isascii():
+        return raw.decode("ascii")
+    parts, position = [], 0
+    while position < len(raw):
+        lead = raw[position]
+        position += 1
+        if lead < 0x80:
+            parts.append(chr(lead))
+            continue
+        length = 8 - (lead ^ 0xFF).bit_length()
+        code = -1 if length in (1, 7, 8) else lead & (0x7F >> length)
+        if code >= 0:
+            stop = position
+            while stop < min(len(raw), position + length - 1) and raw[stop] & 0xC0 == 0x80:
+                code = code << 6 | raw[stop] & 0x3F
+                stop += 1
+            whole, position = stop - position == length - 1, stop
+            overlong = code < _LEAST[length] and not (code == 0 and length == 2)
+            if not whole or overlong or not _character(code):
+                code = -1
+        parts.append("\ufffd" if code < 0 else chr(code))
+    return "".join(parts)
+
+
+#: The smallest code point that needs so many bytes.
+_LEAST = {2: 0x80, 3: 0x800, 4: 0x10000, 5: 0x200000, 6: 0x4000000}
 
 _ESCAPE = re.compile(r"\\\\|\\u[0-9a-f]{4}")
 

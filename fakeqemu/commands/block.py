@@ -19,6 +19,8 @@ __all__ = ["block_set_io_throttle", "query_block", "query_named_block_nodes"]
 IMAGINARY_SIZE = 20 << 30
 #: What a fresh qcow2 image of 64 KiB clusters takes up.
 EMPTY_QCOW2 = 200704
+#: How long the file of such an image is, when nobody can look.
+EMPTY_FILE = 197120
 LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
 _DISKS = ("virtio-blk-pci", "scsi-hd", "ide-hd", "usb-storage", "nvme", "virtio-blk-device")
 _CDROMS = ("ide-cd", "scsi-cd")
@@ -36,7 +38,10 @@ def _filename(machine: FakeQemu, node: Device) -> str:
         name = node.options.get("filename")
         if isinstance(name, str):
             return name
-        below = machine.line.blockdevs.get(str(node.options.get("file")))
+        inline = node.options.get("file")
+        if isinstance(inline, dict):
+            return str(inline.get("filename", ""))
+        below = machine.line.blockdevs.get(str(inline))
         if below is None:
             break
         node = below
@@ -46,8 +51,9 @@ def _filename(machine: FakeQemu, node: Device) -> str:
 
 
 def _image(machine: FakeQemu, node: Device, filename: str) -> dict[str, Any]:
-    size = machine.host.virtual_size(filename)
-    size = IMAGINARY_SIZE if size is None else size
+    size = machine.host.virtual_size(filename, raw=node.kind != "qcow2")
+    if size is None:
+        size = EMPTY_FILE if node.kind == "file" else IMAGINARY_SIZE
     image: dict[str, Any] = {"virtual-size": size, "filename": filename}
     if node.kind == "qcow2":
         image["cluster-size"] = 65536
@@ -63,12 +69,12 @@ def _image(machine: FakeQemu, node: Device, filename: str) -> dict[str, Any]:
     return image
 
 
-def _node(machine: FakeQemu, node: Device, limits: dict[str, int]) -> dict[str, Any]:
+def _node(machine: FakeQemu, node: Device) -> dict[str, Any]:
     filename = _filename(machine, node)
     raw_cache = node.options.get("cache")
     cache: dict[str, Any] = raw_cache if isinstance(raw_cache, dict) else {}
     return {
-        **{limit: limits.get(limit, 0) for limit in LIMITS},
+        **dict.fromkeys(LIMITS, 0),
         "detect_zeroes": str(node.options.get("detect-zeroes", "off")),
         "image": _image(machine, node, filename),
         "ro": _flag(node.options.get("read-only"), default=False),
@@ -92,15 +98,7 @@ def query_named_block_nodes(
 ) -> list[dict[str, Any]]:
     """The nodes of the block graph, the newest first."""
     del session, arguments
-    model = model_of(machine)
-    found = []
-    for node in reversed(machine.line.blockdevs.values()):
-        user = next(
-            (device for device in machine.line.devices if device.options.get("drive") == node.id), None
-        )
-        limits = model.throttle.get(str(user.id), {}) if user is not None else {}
-        found.append(_node(machine, node, limits))
-    return found
+    return [_node(machine, node) for node in reversed(machine.line.blockdevs.values())]
 
 
 def _qdev(device: Device) -> str:
@@ -121,7 +119,11 @@ def query_block(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
         drive = device.options.get("drive")
         node = machine.line.blockdevs.get(str(drive))
         if node is not None:
-            entry["inserted"] = _node(machine, node, model.throttle.get(str(device.id), {}))
+            # Limits belong to the drive; a node of the graph has none.
+            limits = model.throttle.get(str(device.id), {})
+            entry["inserted"] = _node(machine, node) | limits
+            if any(limits.values()):
+                entry["inserted"]["group"] = _qdev(device)
         elif isinstance(drive, str):
             entry["device"] = drive
         entry["qdev"] = _qdev(device)
@@ -144,8 +146,12 @@ def block_set_io_throttle(machine: FakeQemu, session: Session, arguments: dict[s
     device = model.device(bare)
     if device is None:
         raise CommandError("DeviceNotFound", f"Device '{name}' not found")
+    behind = str(name).endswith("/virtio-backend")
+    if device.kind not in (*_DISKS, *_CDROMS) or (device.kind == "virtio-blk-pci" and not behind):
+        # The disk is not the PCI function but the virtio device behind it.
+        raise CommandError("GenericError", "Device does not have a block device backend")
     if device.options.get("drive") is None:
-        raise CommandError("GenericError", f"Device '{name}' has no medium")
+        raise CommandError("GenericError", "Device has no medium")
     for total, read, write in (LIMITS[:3], LIMITS[3:]):
         if arguments[total] and (arguments[read] or arguments[write]):
             raise CommandError(

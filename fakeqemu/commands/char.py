@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fakeqemu.glib import hash_order
 from fakeqemu.registry import command
 from fakeqemu.startup import pty_name
 
@@ -21,6 +22,8 @@ def query_chardev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
     """The character devices: what is behind them, and whether the front end is open."""
     del session
     served = machine.served()
+    # The list is built from its end, in the order of a hash table.
+    listed = [(name, machine.line.chardevs[name]) for name in reversed(hash_order(machine.line.chardevs))]
     monitors = {monitor.chardev for monitor in machine.line.monitors}
     return [
         {
@@ -28,7 +31,7 @@ def query_chardev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
             "filename": _filename(machine, chardev, connected=name in served),
             "label": name,
         }
-        for name, chardev in machine.line.chardevs.items()
+        for name, chardev in listed
     ]
 
 

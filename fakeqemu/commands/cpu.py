@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fakeqemu.model import model_of
+from fakeqemu.qjson import remembered
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
+    from fakeqemu.model import Model
+    from fakeqemu.qjson import Raw
     from fakeqemu.session import Session
 
 __all__ = ["query_cpus_fast", "query_hotpluggable_cpus", "query_iothreads"]
@@ -37,12 +40,19 @@ def query_cpus_fast(machine: FakeQemu, session: Session) -> list[dict[str, Any]]
 
 
 @command("query-hotpluggable-cpus")
-def query_hotpluggable_cpus(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
+def query_hotpluggable_cpus(machine: FakeQemu, session: Session) -> Raw:
     """The places for CPUs, the last one first; one that is taken has a path."""
     del session
-    if machine.line.machine in ("none", "microvm", "isapc"):
+    line = machine.line
+    if line.machine in ("none", "microvm", "isapc"):
         raise CommandError("GenericError", "The feature 'query-hotpluggable-cpus' is not enabled")
     model = model_of(machine)
+    # Machines of one shape give one answer: a thousand of them share its text.
+    shape = (model.cpu_type, line.cpus, line.max_cpus, line.topology, bool(line.slots))
+    return remembered(("query-hotpluggable-cpus", shape), lambda: _places(machine, model))
+
+
+def _places(machine: FakeQemu, model: Model) -> list[dict[str, Any]]:
     places = []
     for index in reversed(range(machine.line.max_cpus)):
         place: dict[str, Any] = {

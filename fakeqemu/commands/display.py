@@ -17,6 +17,8 @@ __all__ = ["expire_password", "query_spice", "query_vnc", "query_vnc_servers", "
 
 def _address(display: str) -> tuple[str, str, str]:
     host, _, number = display.partition(",")[0].rpartition(":")
+    if host == "unix":
+        return "", number, "unix"
     try:
         port = str(5900 + int(number))
     except ValueError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fakeqemu.glib import hash_order
 from fakeqemu.model import model_of
+from fakeqemu.qjson import remembered
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -25,12 +27,14 @@ _CPU = (*_DEVICE, ("unavailable-features", "strList"), ("filtered-features", "X8
         ("vendor", "string"), ("model-id", "string"), ("socket-id", "int32"), ("core-id", "int32"),
         ("thread-id", "int32"), ("node-id", "int32"))  # fmt: skip
 _BALLOON = (("guest-stats", "guest statistics"), ("guest-stats-polling-interval", "int"))
+_PLUGGED: dict[str, Any] = {"realized": True, "hotplugged": False, "hotpluggable": True}
 #: A statistic that the guest has not reported.
 UNKNOWN = (1 << 64) - 1
 _STATISTICS = (
     "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory",
     "stat-total-memory", "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail",
 )  # fmt: skip
+_CPUS = "/machine/unattached/device["
 _JSON_NAMES = {"bool": "boolean", "string": "string", "str": "string", "int": "integer"}
 
 
@@ -44,19 +48,13 @@ class Node:
 
 
 def _container(children: dict[str, str]) -> Node:
-    return Node(
-        "container", {"type": "string"} | {name: f"child<{kind}>" for name, kind in children.items()}, {}
-    )
+    listed = {name: f"child<{children[name]}>" for name in reversed(hash_order(children))}
+    return Node("container", {"type": "string"} | listed, {})
 
 
 def _device(machine: FakeQemu, model: Model, device: Any) -> Node:
-    properties = dict(_DEVICE)
-    values: dict[str, Any] = {"realized": True, "hotplugged": False, "hotpluggable": True}
-    recorded = machine.profile.value("device-list-properties", {"typename": device.kind}) or ()
-    for entry in recorded:
-        properties.setdefault(entry["name"], entry["type"])
-        if "default-value" in entry:
-            values[entry["name"]] = entry["default-value"]
+    properties, values = machine.profile.properties(device.kind)
+    properties, values = dict(_DEVICE) | properties, _PLUGGED | values
     for name, value in device.options.items():
         properties.setdefault(name, "str")
         values[name] = value
@@ -100,40 +98,53 @@ def find(machine: FakeQemu, path: str) -> Node:
     """
     model, line = model_of(machine), machine.line
     parts = [part for part in path.split("/") if part]
-    peripherals = {device.id: device for device in line.devices if device.id is not None}
-    where = "/" + "/".join(parts)
-    cpus = [model.cpu_path(index) for index in range(model.cpus)]
-    fixed: dict[str, dict[str, str]] = {
-        "/": {"objects": "container", "machine": f"{line.machine}-machine", "chardevs": "container"},
-        "/machine": {"peripheral": "container", "peripheral-anon": "container", "unattached": "container"},
-        "/machine/peripheral": {name: device.kind for name, device in peripherals.items()},
-        "/machine/unattached": {path.rpartition("/")[2]: model.cpu_type for path in cpus},
-        "/machine/peripheral-anon": {},
-        "/objects": {name: thing.kind for name, thing in line.objects.items()},
-        "/chardevs": {name: f"chardev-{thing.backend}" for name, thing in line.chardevs.items()},
-    }  # fmt: skip
-    if path.startswith("/") and where in fixed:
-        node = _container(fixed[where])
-        if where == "/machine":
-            node.kind = f"{line.machine}-machine"
-        return node
-    name = parts[-1] if parts else ""
-    if name in peripherals and where in (f"/machine/peripheral/{name}", f"/{name}" if path == name else ""):
-        return _device(machine, model, peripherals[name])
-    if where in cpus:
-        return _cpu(model, cpus.index(where))
+    where, name = "/" + "/".join(parts), parts[-1] if parts else ""
+    if path.startswith("/"):
+        children = _children(machine, model, where)
+        if children is not None:
+            node = _container(children)
+            if where == "/machine":
+                node.kind = f"{line.machine}-machine"
+            return node
+        if where.startswith(_CPUS):
+            for index in range(model.cpus):
+                if where == model.cpu_path(index):
+                    return _cpu(model, index)
+    device = model.device(name)
+    if device is not None and (where == f"/machine/peripheral/{name}" or path == name):
+        return _device(machine, model, device)
     if name in line.objects and (where == f"/objects/{name}" or path == name):
         thing = line.objects[name]
         return Node(thing.kind, {"type": "string"} | dict.fromkeys(thing.options, "str"), dict(thing.options))
     raise CommandError("DeviceNotFound", f"Device '{path}' not found")
 
 
+def _children(  # noqa: PLR0911 - one for each container
+    machine: FakeQemu, model: Model, where: str
+) -> dict[str, str] | None:
+    """What a container holds, by name and type; None when there is no container at that path."""
+    line = machine.line
+    if where == "/":
+        return {"objects": "container", "machine": f"{line.machine}-machine", "chardevs": "container"}
+    if where == "/machine":
+        return {"peripheral": "container", "peripheral-anon": "container", "unattached": "container"}
+    if where == "/machine/peripheral":
+        return {device.id: device.kind for device in line.devices if device.id is not None}
+    if where == "/machine/unattached":
+        return {model.cpu_path(index).rpartition("/")[2]: model.cpu_type for index in range(model.cpus)}
+    if where == "/objects":
+        return {name: thing.kind for name, thing in line.objects.items()}
+    if where == "/chardevs":
+        return {name: f"chardev-{thing.backend}" for name, thing in line.chardevs.items()}
+    return {} if where == "/machine/peripheral-anon" else None
+
+
 @command("qom-list", takes=True)
-def qom_list(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+def qom_list(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Raw:
     """The properties and children of an object."""
     del session
-    node = find(machine, arguments["path"])
-    return [{"name": name, "type": kind} for name, kind in node.properties.items()]
+    listed = tuple(find(machine, arguments["path"]).properties.items())
+    return remembered(("qom-list", listed), lambda: [{"name": name, "type": kind} for name, kind in listed])
 
 
 def _property(node: Node, name: str) -> CommandError:

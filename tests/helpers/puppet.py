@@ -18,8 +18,8 @@ MS = 1_000_000
 SECOND = 1_000_000_000
 #: As a manager starts a domain: a monitor on a socket of its own, nothing else, nothing running yet.
 ARGV = (
-    "/usr/bin/qemu-system-x86_64", "-name", "guest=vm,debug-threads=on", "-S", "-machine", "pc", "-accel", "tcg",
-    "-m", "1024", "-smp", "2,sockets=2", "-nodefaults", "-no-shutdown",
+    "/usr/bin/qemu-system-x86_64", "-name", "guest=vm,debug-threads=on", "-S", "-machine", "pc",
+    "-accel", "tcg", "-m", "1024", "-smp", "2,sockets=2", "-nodefaults", "-no-shutdown",
     "-chardev", "socket,id=charmonitor,path=/run/m,server=on,wait=off",
     "-mon", "chardev=charmonitor,id=monitor,mode=control",
     "-device", '{"driver":"virtio-balloon-pci","id":"balloon0"}',
@@ -40,9 +40,13 @@ class Puppet:
         ended: the last action, once the machine has ended.
     """
 
-    def __init__(self, *rules: dict[str, Any], argv: Sequence[str] = ARGV, seed: str = "0", **more: Any) -> None:
+    def __init__(
+        self, *rules: dict[str, Any], argv: Sequence[str] = ARGV, seed: str = "0", **more: Any
+    ) -> None:
         script = script_of(*rules) if rules else None
-        self.machine = FakeQemu(list(argv), script=script, seed=seed, pid=4000, wall_ns=1_700_000_000 * SECOND, **more)
+        self.machine = FakeQemu(
+            list(argv), script=script, seed=seed, pid=4000, wall_ns=1_700_000_000 * SECOND, **more
+        )
         self.now = 0
         self.log: list[tuple[int, do.Action]] = []
         self.sent: dict[int, bytes] = {}
@@ -103,7 +107,9 @@ class Puppet:
         """Send a command; the value of its reply, or the error; events are left out."""
         message: dict[str, Any] = {"execute": command}
         if arguments:
-            message["arguments"] = {name.rstrip("_").replace("__", "-"): value for name, value in arguments.items()}
+            message["arguments"] = {
+                name.rstrip("_").replace("__", "-"): value for name, value in arguments.items()
+            }
         self.write(conn, json.dumps(message).encode())
         replies = [reply for reply in self.messages(conn) if "event" not in reply]
         assert len(replies) == 1, replies

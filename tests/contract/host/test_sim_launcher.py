@@ -1,4 +1,4 @@
-"""SimLauncher does what every launcher must do: on the virtual clock with either net, and on the real clock."""
+"""SimLauncher does what every launcher must do: on the virtual clock with either net, and on the real one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from virtsim.testing.launcher_contract import LauncherContract
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 SCRIPTS = {
-    "bye": script_of({"at": "start", "linger": "1ms"}, {"at": "1ms", "do": {"exit": {"code": 0, "stderr": "@"}}}),
+    "bye": script_of(
+        {"at": "start", "linger": "1ms"}, {"at": "1ms", "do": {"exit": {"code": 0, "stderr": "@"}}}
+    ),
     "stubborn": script_of({"at": "start", "ignore": ["SIGTERM"]}),
 }
 
@@ -29,7 +31,9 @@ SCRIPTS = {
 class SimBench:
     """Fakes for SimLauncher; its own process table is the witness."""
 
-    def __init__(self, directory: Path, run_case: Callable[[Coroutine[Any, Any, None]], None], *, memory: bool) -> None:
+    def __init__(
+        self, directory: Path, run_case: Callable[[Coroutine[Any, Any, None]], None], *, memory: bool
+    ) -> None:
         self.directory = "/run/b" if memory else str(directory)
         self.run = run_case
         self.memory = memory
@@ -82,7 +86,14 @@ class SimBench:
         return [QEMU, "-name", "guest=stubborn", "-S"]
 
     def greets(self, fd: int) -> list[str]:
-        return [QEMU, "-S", "-chardev", f"socket,id=m,fd={fd},server=on,wait=off", "-mon", "chardev=m,mode=control"]
+        return [
+            QEMU,
+            "-S",
+            "-chardev",
+            f"socket,id=m,fd={fd},server=on,wait=off",
+            "-mon",
+            "chardev=m,mode=control",
+        ]
 
     def missing(self) -> list[str]:
         return ["/usr/bin/no-such-program"]
@@ -98,7 +109,11 @@ class SimBench:
 
     def descriptors(self) -> int:
         net = net_of(asyncio.get_running_loop())
-        return len(net.open_descriptors()) if isinstance(net, MemoryNet) else len(list(Path("/proc/self/fd").iterdir()))
+        return (
+            len(net.open_descriptors())
+            if isinstance(net, MemoryNet)
+            else len(list(Path("/proc/self/fd").iterdir()))
+        )
 
 
 class TestSimLauncherInMemory(LauncherContract):

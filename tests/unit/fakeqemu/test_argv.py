@@ -36,7 +36,10 @@ def line(*words):
         (["-device", "{}"], "-device {}: Parameter 'driver' is missing"),
         (["-device", '{"driver":"e1000"'], "JSON parse error, premature EOI"),
         (["-device", '{"driver"}'], "JSON parse error, missing : in object pair"),
-        (["-device", "e1000,id=a", "-device", "e1000,id=a"], "-device e1000,id=a: Duplicate ID 'a' for device"),
+        (
+            ["-device", "e1000,id=a", "-device", "e1000,id=a"],
+            "-device e1000,id=a: Duplicate ID 'a' for device",
+        ),
         (["-netdev", "user,id=a", "-netdev", "user,id=a"], "Duplicate ID 'a' for netdev"),
         (["-netdev", "foo,id=a"], "Parameter 'type' does not accept value 'foo'"),
         (["-netdev", "user"], "-netdev user: Parameter 'id' is missing"),
@@ -45,12 +48,21 @@ def line(*words):
         (["-chardev", "null,id=a", "-chardev", "null,id=a"], "Duplicate ID 'a' for chardev"),
         (["-mon", "mode=control"], "Parameter 'chardev' is missing"),
         (["-mon", "chardev=nope,mode=control"], '-mon chardev=nope,mode=control: chardev "nope" not found'),
-        (["-chardev", "null,id=a", "-mon", "chardev=a,mode=foo"], "Parameter 'mode' does not accept value 'foo'"),
-        (["-qmp", "foo"], "-qmp foo: 'foo' is not a valid char driver\nqemu-system-x86_64: -qmp foo: parse error: foo"),
+        (
+            ["-chardev", "null,id=a", "-mon", "chardev=a,mode=foo"],
+            "Parameter 'mode' does not accept value 'foo'",
+        ),
+        (
+            ["-qmp", "foo"],
+            "-qmp foo: 'foo' is not a valid char driver\nqemu-system-x86_64: -qmp foo: parse error: foo",
+        ),
         (["-serial", "foo"], "could not connect serial device to character backend 'foo'"),
         (["-blockdev", "driver=foo,node-name=a"], "Parameter 'driver' does not accept value 'foo'"),
         (["-blockdev", '{"driver":"null-co"}'], "'node-name' must be specified for the root node"),
-        (["-blockdev", "null-co,node-name=a", "-blockdev", "null-co,node-name=a"], "Duplicate nodes with node-name='a'"),
+        (
+            ["-blockdev", "null-co,node-name=a", "-blockdev", "null-co,node-name=a"],
+            "Duplicate nodes with node-name='a'",
+        ),
         (["-object", "foo,id=a"], "Parameter 'qom-type' does not accept value 'foo'"),
         (["-object", "iothread"], "-object iothread: Parameter 'id' is missing"),
         (["-object", "iothread,id=a", "-object", "iothread,id=a"], "Duplicate ID 'a' for object"),
@@ -63,11 +75,16 @@ def line(*words):
         (["-msg", "foo=1"], "-msg foo=1: Invalid parameter 'foo'"),
         (["-machine", "none,memory-backend=x"], "Memory backend 'x' not found"),
         (
-            ["-object", '{"qom-type":"memory-backend-ram","id":"r","size":1}', "-machine", "pc,memory-backend=r"],
+            [
+                "-object",
+                '{"qom-type":"memory-backend-ram","id":"r","size":1}',
+                "-machine",
+                "pc,memory-backend=r",
+            ],
             "Machine memory size does not match the size of the memory backend",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_qemu_says_before_it_leaves(words, text):
     with pytest.raises(ArgvError) as caught:
         line(*words)
@@ -119,7 +136,14 @@ def test_topology(smp, cpus, most, shape):
 
 @pytest.mark.parametrize(
     ("m", "ram"),
-    [("512", 512 << 20), ("1G", 1 << 30), ("size=2048k", 2 << 20), ("0", 128 << 20), ("411648", 402 << 30), ("1.5G", 3 << 29)],
+    [
+        ("512", 512 << 20),
+        ("1G", 1 << 30),
+        ("size=2048k", 2 << 20),
+        ("0", 128 << 20),
+        ("411648", 402 << 30),
+        ("1.5G", 3 << 29),
+    ],
 )
 def test_memory(m, ram):
     assert line("-m", m).ram == ram
@@ -127,15 +151,41 @@ def test_memory(m, ram):
 
 def test_what_a_manager_passes():
     parsed = line(
-        "-name", "guest=a,,b,debug-threads=on", "-S", "-daemonize", "-no-shutdown", "-no-reboot", "-pidfile", "/p",
-        "-uuid", "3C1B6A3E-58a0-4d4e-9f53-6b1f0a0c7d10", "-accel", "kvm", "-machine", "q35,usb=off",
-        "-chardev", "socket,id=mon0,fd=22,server=on,wait=off", "-mon", "chardev=mon0,mode=control",
-        "-qmp", "unix:/q,server,nowait", "-netdev", '{"type":"tap","fd":"24","id":"n0"}',
-        "-device", '{"driver":"vfio-pci","host":"0000:01:00.0"}', "-device", "vfio-pci,host=1",
-        "-vnc", "127.0.0.1:0", "-incoming", "defer", "disk.img",
-    )  # fmt: skip
+        "-name",
+        "guest=a,,b,debug-threads=on",
+        "-S",
+        "-daemonize",
+        "-no-shutdown",
+        "-no-reboot",
+        "-pidfile",
+        "/p",
+        "-uuid",
+        "3C1B6A3E-58a0-4d4e-9f53-6b1f0a0c7d10",
+        "-accel",
+        "kvm",
+        "-machine",
+        "q35,usb=off",
+        "-chardev",
+        "socket,id=mon0,fd=22,server=on,wait=off",
+        "-mon",
+        "chardev=mon0,mode=control",
+        "-qmp",
+        "unix:/q,server,nowait",
+        "-netdev",
+        '{"type":"tap","fd":"24","id":"n0"}',
+        "-device",
+        '{"driver":"vfio-pci","host":"0000:01:00.0"}',
+        "-device",
+        "vfio-pci,host=1",
+        "-vnc",
+        "127.0.0.1:0",
+        "-incoming",
+        "defer",
+        "disk.img",
+    )
     assert parsed.name == "a,b"
-    assert parsed.freeze and parsed.daemonize
+    assert parsed.freeze
+    assert parsed.daemonize
     assert (parsed.actions["shutdown"], parsed.actions["reboot"]) == ("pause", "shutdown")
     assert parsed.uuid == "3c1b6a3e-58a0-4d4e-9f53-6b1f0a0c7d10"
     assert (parsed.pidfile, parsed.accel, parsed.machine) == ("/p", "kvm", "pc-q35-7.2")
@@ -147,14 +197,18 @@ def test_what_a_manager_passes():
 
 
 def test_a_name_beginning_with_fake_is_dropped_from_the_program():
-    with pytest.raises(ArgvError, match="^qemu-system-aarch64: -foo"):
+    with pytest.raises(ArgvError, match=r"^qemu-system-aarch64: -foo"):
         CommandLine(["/x/fakeqemu-system-aarch64", "-foo"])
 
 
 def test_option_syntax():
     assert parse("socket,id=a,path=/x,,y,server,nowait", "backend") == {
-        "backend": "socket", "id": "a", "path": "/x,y", "server": "on", "wait": "off",
-    }  # fmt: skip
+        "backend": "socket",
+        "id": "a",
+        "path": "/x,y",
+        "server": "on",
+        "wait": "off",
+    }
     assert parse("") == {}
     assert unflatten({"a.b": "1", "a.c": "2", "d": "3"}) == {"a": {"b": "1", "c": "2"}, "d": "3"}
     with pytest.raises(OptionError, match="inconsistently"):

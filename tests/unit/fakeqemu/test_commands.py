@@ -10,20 +10,33 @@ from tests.helpers.puppet import ARGV, Puppet
 
 TYPICAL = [
     *ARGV,
-    "-uuid", "3c1b6a3e-58a0-4d4e-9f53-6b1f0a0c7d10",
-    "-blockdev", '{"driver":"file","filename":"/srv/d.qcow2","node-name":"s"}',
-    "-blockdev", '{"driver":"qcow2","node-name":"f","file":"s","read-only":false}',
-    "-device", '{"driver":"virtio-blk-pci","drive":"f","id":"disk0"}',
-    "-device", '{"driver":"ide-cd","id":"cd0","bus":"ide.0"}',
-    "-netdev", '{"type":"user","id":"hostnet0"}',
-    "-device", '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","mac":"52:54:00:11:22:33"}',
-    "-chardev", "pty,id=charserial0",
-    "-chardev", "socket,id=agent,path=/run/agent,server=on,wait=off",
-    "-object", '{"qom-type":"iothread","id":"iothread1"}',
-    "-object", '{"qom-type":"memory-backend-ram","id":"dimm","size":1073741824}',
-    "-device", '{"driver":"pc-dimm","id":"dimm0","memdev":"dimm"}',
-    "-vnc", "127.0.0.1:1,password=on",
-]  # fmt: skip
+    "-uuid",
+    "3c1b6a3e-58a0-4d4e-9f53-6b1f0a0c7d10",
+    "-blockdev",
+    '{"driver":"file","filename":"/srv/d.qcow2","node-name":"s"}',
+    "-blockdev",
+    '{"driver":"qcow2","node-name":"f","file":"s","read-only":false}',
+    "-device",
+    '{"driver":"virtio-blk-pci","drive":"f","id":"disk0"}',
+    "-device",
+    '{"driver":"ide-cd","id":"cd0","bus":"ide.0"}',
+    "-netdev",
+    '{"type":"user","id":"hostnet0"}',
+    "-device",
+    '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","mac":"52:54:00:11:22:33"}',
+    "-chardev",
+    "pty,id=charserial0",
+    "-chardev",
+    "socket,id=agent,path=/run/agent,server=on,wait=off",
+    "-object",
+    '{"qom-type":"iothread","id":"iothread1"}',
+    "-object",
+    '{"qom-type":"memory-backend-ram","id":"dimm","size":1073741824}',
+    "-device",
+    '{"driver":"pc-dimm","id":"dimm0","memdev":"dimm"}',
+    "-vnc",
+    "127.0.0.1:1,password=on",
+]
 
 
 @pytest.fixture
@@ -38,7 +51,9 @@ def test_the_register_and_the_profile_agree():
     load("")
     assert set(COMMANDS) <= set(profile_for("qemu-system-x86_64").commands)
     for name, command in COMMANDS.items():
-        members = profile_for("qemu-system-x86_64").arguments["types"][profile_for("qemu-system-x86_64").commands[name]]
+        members = profile_for("qemu-system-x86_64").arguments["types"][
+            profile_for("qemu-system-x86_64").commands[name]
+        ]
         assert command.takes == bool(members["members"] or members.get("variants")), name
 
 
@@ -63,7 +78,9 @@ def test_what_it_can(vm):
     assert "pc-q35-7.2-machine" in machines
     assert "virtio-blk-pci" not in machines
     assert {"name": "bootindex"}.items() <= next(
-        entry for entry in vm.q("device-list-properties", typename="virtio-blk-pci") if entry["name"] == "bootindex"
+        entry
+        for entry in vm.q("device-list-properties", typename="virtio-blk-pci")
+        if entry["name"] == "bootindex"
     ).items()
     assert vm.q("device-list-properties", typename="e1000") == []
     assert vm.q("device-list-properties", typename="nope")["class"] == "DeviceNotFound"
@@ -78,7 +95,14 @@ def test_stop_and_cont(vm):
     assert vm.q("stop") == {}
     assert vm.q("query-status")["status"] == "prelaunch"
     vm.write(vm.conn, b'{"execute":"cont"}{"execute":"cont"}{"execute":"stop"}{"execute":"stop"}')
-    assert [message.get("event") for message in vm.messages(vm.conn)] == ["RESUME", None, None, "STOP", None, None]
+    assert [message.get("event") for message in vm.messages(vm.conn)] == [
+        "RESUME",
+        None,
+        None,
+        "STOP",
+        None,
+        None,
+    ]
     assert vm.q("query-status")["status"] == "paused"
 
 
@@ -98,7 +122,9 @@ def test_a_reset_that_means_shutdown(vm):
     vm.write(vm.conn, b'{"execute":"system_reset"}')
     assert [message.get("event") for message in vm.messages(vm.conn)] == ["SHUTDOWN", "STOP", None]
     assert vm.q("cont") == {"class": "GenericError", "desc": "Resetting the Virtual Machine is required"}
-    assert vm.q("set-action", shutdown="sleep")["desc"] == "Parameter 'shutdown' does not accept value 'sleep'"
+    assert (
+        vm.q("set-action", shutdown="sleep")["desc"] == "Parameter 'shutdown' does not accept value 'sleep'"
+    )
 
 
 def test_quit_answers_and_leaves_in_spite_of_no_shutdown(vm):
@@ -130,7 +156,10 @@ def test_a_machine_that_is_not_held_back_runs_at_once():
 
 def test_cpus(vm):
     fast = vm.q("query-cpus-fast")
-    assert [cpu["qom-path"] for cpu in fast] == ["/machine/unattached/device[0]", "/machine/unattached/device[2]"]
+    assert [cpu["qom-path"] for cpu in fast] == [
+        "/machine/unattached/device[0]",
+        "/machine/unattached/device[2]",
+    ]
     assert [cpu["props"]["socket-id"] for cpu in fast] == [0, 1]
     assert len({cpu["thread-id"] for cpu in fast} | {vm.machine.pid}) == 3
     places = vm.q("query-hotpluggable-cpus")
@@ -141,12 +170,17 @@ def test_cpus(vm):
 
 
 def test_an_empty_machine_has_no_cpus():
-    puppet = Puppet(argv=["qemu-system-x86_64", "-S", "-machine", "none", "-qmp", "unix:/m,server=on,wait=off"]).start()
+    puppet = Puppet(
+        argv=["qemu-system-x86_64", "-S", "-machine", "none", "-qmp", "unix:/m,server=on,wait=off"]
+    ).start()
     conn = puppet.connect("compat_monitor0")
     puppet.take(conn)
     puppet.ask(conn, "qmp_capabilities")
     assert puppet.ask(conn, "query-cpus-fast") == []
-    assert puppet.ask(conn, "query-hotpluggable-cpus")["desc"] == "The feature 'query-hotpluggable-cpus' is not enabled"
+    assert (
+        puppet.ask(conn, "query-hotpluggable-cpus")["desc"]
+        == "The feature 'query-hotpluggable-cpus' is not enabled"
+    )
     assert puppet.ask(conn, "query-name") == {}
     assert puppet.ask(conn, "query-uuid") == {"UUID": "00000000-0000-0000-0000-000000000000"}
     assert puppet.ask(conn, "query-balloon")["class"] == "DeviceNotActive"
@@ -185,7 +219,11 @@ def test_guest_statistics(vm):
 def test_memory(vm):
     [dimm] = vm.q("query-memory-devices")
     assert dimm["type"] == "dimm"
-    assert (dimm["data"]["id"], dimm["data"]["size"], dimm["data"]["memdev"]) == ("dimm0", 1 << 30, "/objects/dimm")
+    assert (dimm["data"]["id"], dimm["data"]["size"], dimm["data"]["memdev"]) == (
+        "dimm0",
+        1 << 30,
+        "/objects/dimm",
+    )
     assert vm.q("query-memory-size-summary") == {"base-memory": 1 << 30, "plugged-memory": 1 << 30}
     assert [backend["id"] for backend in vm.q("query-memdev")] == ["dimm"]
 
@@ -198,15 +236,24 @@ def test_qom(vm):
     assert {"balloon0", "disk0", "net0"} <= children("/machine/peripheral")
     assert "device[2]" in children("/machine/unattached")
     assert {"iothread1", "dimm"} <= children("/objects")
-    assert children("balloon0") == children("/machine/peripheral/balloon0") >= {"guest-stats", "realized", "type"}
+    assert (
+        children("balloon0")
+        == children("/machine/peripheral/balloon0")
+        >= {"guest-stats", "realized", "type"}
+    )
     assert vm.q("qom-get", path="/machine/peripheral/balloon0", property="type") == "virtio-balloon-pci"
     assert vm.q("qom-get", path="/machine/peripheral/disk0", property="drive") == "f"
     assert vm.q("qom-get", path="/machine/unattached/device[0]", property="unavailable-features") == []
     assert vm.q("qom-get", path="/machine/unattached/device[0]", property="realized") is True
     assert vm.q("qom-get", path="/objects/dimm", property="size") == 1 << 30
     assert vm.q("qom-get", path="/machine", property="peripheral") == "/machine/peripheral"
-    assert vm.q("qom-get", path="balloon0", property="x")["desc"] == "Property 'virtio-balloon-pci.x' not found"
-    assert vm.q("qom-get", path="/nope", property="x") == {"class": "DeviceNotFound", "desc": "Device '/nope' not found"}
+    assert (
+        vm.q("qom-get", path="balloon0", property="x")["desc"] == "Property 'virtio-balloon-pci.x' not found"
+    )
+    assert vm.q("qom-get", path="/nope", property="x") == {
+        "class": "DeviceNotFound",
+        "desc": "Device '/nope' not found",
+    }
     assert vm.q("qom-set", path="balloon0", property="x", value=1)["class"] == "GenericError"
     wrong = vm.q("qom-set", path="/machine/peripheral/balloon0", property="realized", value=5)
     assert wrong["desc"] == "Invalid parameter type for 'realized', expected: boolean"
@@ -219,11 +266,18 @@ def test_blocks(vm):
     assert (cd["qdev"], cd["removable"], cd["tray_open"]) == ("cd0", True, False)
     assert [node["node-name"] for node in vm.q("query-named-block-nodes", flat=True)] == ["f", "s"]
     limits = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 1000, "iops_rd": 0, "iops_wr": 0}
-    assert vm.q("block_set_io_throttle", id="disk0", **limits) == {}
+    path = "/machine/peripheral/disk0/virtio-backend"
+    assert vm.q("block_set_io_throttle", id=path, **limits) == {}
     assert vm.q("query-block")[0]["inserted"]["iops"] == 1000
-    assert vm.q("block_set_io_throttle", id="nope", **limits)["class"] == "DeviceNotFound"
-    assert "has no medium" in vm.q("block_set_io_throttle", id="cd0", **limits)["desc"]
-    assert "at the same time" in vm.q("block_set_io_throttle", id="disk0", **(limits | {"iops_rd": 1}))["desc"]
+    assert vm.q("query-block")[0]["inserted"]["group"] == path
+    for name, words in (
+        ("nope", "Device 'nope' not found"),
+        ("disk0", "Device does not have a block device backend"),
+        ("net0", "Device does not have a block device backend"),
+        ("cd0", "Device has no medium"),
+    ):
+        assert vm.q("block_set_io_throttle", id=name, **limits)["desc"] == words
+    assert "at the same time" in vm.q("block_set_io_throttle", id=path, **(limits | {"iops_rd": 1}))["desc"]
     assert vm.q("block_set_io_throttle", **limits)["desc"] == "Need exactly one of 'device' and 'id'"
 
 
@@ -243,10 +297,19 @@ def test_displays(vm):
     assert vm.q("query-vnc-servers")[0]["auth"] == "vnc"
     assert vm.q("set_password", protocol="vnc", password="x") == {}
     assert vm.q("expire_password", protocol="vnc", time="never") == {}
-    assert vm.q("set_password", protocol="spice", password="x") == {"class": "DeviceNotActive", "desc": "SPICE is not in use"}
-    assert vm.q("set_password", protocol="x", password="x")["desc"] == "Parameter 'protocol' does not accept value 'x'"
+    assert vm.q("set_password", protocol="spice", password="x") == {
+        "class": "DeviceNotActive",
+        "desc": "SPICE is not in use",
+    }
+    assert (
+        vm.q("set_password", protocol="x", password="x")["desc"]
+        == "Parameter 'protocol' does not accept value 'x'"
+    )
     puppet = Puppet(argv=[*ARGV, "-vnc", ":0"]).start()
-    assert puppet.ask(puppet.open(), "set_password", protocol="vnc", password="x")["desc"] == "Could not set password"
+    assert (
+        puppet.ask(puppet.open(), "set_password", protocol="vnc", password="x")["desc"]
+        == "Could not set password"
+    )
 
 
 def test_links(vm):
@@ -259,7 +322,9 @@ def test_links(vm):
 def test_migration_capabilities(vm):
     assert not any(entry["state"] for entry in vm.q("query-migrate-capabilities"))
     assert vm.q("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}]) == {}
-    assert {entry["capability"] for entry in vm.q("query-migrate-capabilities") if entry["state"]} == {"events"}
+    assert {entry["capability"] for entry in vm.q("query-migrate-capabilities") if entry["state"]} == {
+        "events"
+    }
     wrong = vm.q("migrate-set-capabilities", capabilities=[{"capability": "events"}])
     assert wrong["desc"] == "Parameter 'capabilities[0].state' is missing"
 
@@ -276,10 +341,16 @@ def test_negotiation():
     puppet = Puppet(argv=TYPICAL).start()
     conn = puppet.connect()
     puppet.take(conn)
-    closed = {"class": "CommandNotFound", "desc": "Expecting capabilities negotiation with 'qmp_capabilities'"}
+    closed = {
+        "class": "CommandNotFound",
+        "desc": "Expecting capabilities negotiation with 'qmp_capabilities'",
+    }
     assert puppet.ask(conn, "query-status") == closed
     assert puppet.ask(conn, "nonsense") == closed
-    assert puppet.ask(conn, "qmp_capabilities", enable=["x"])["desc"] == "Parameter 'null' does not accept value 'x'"
+    assert (
+        puppet.ask(conn, "qmp_capabilities", enable=["x"])["desc"]
+        == "Parameter 'null' does not accept value 'x'"
+    )
     assert puppet.ask(conn, "qmp_capabilities", enable=["oob"]) == {}
     assert "already complete" in puppet.ask(conn, "qmp_capabilities")["desc"]
     puppet.write(conn, b'{"exec-oob":"query-status","id":1}')

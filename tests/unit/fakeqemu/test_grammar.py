@@ -18,7 +18,11 @@ def mistake(*rules):
     ("rule", "path", "words"),
     [
         ({"at": "start", "memroy": {}}, (0, "memroy"), "unknown word 'memroy', did you mean 'memory'?"),
-        ({"at": "start", "memory": {"zeroin": "1GiB/s", "zeroing": "1GiB/s"}}, (0, "memory", "zeroin"), "did you mean 'zeroing'"),
+        (
+            {"at": "start", "memory": {"zeroin": "1GiB/s", "zeroing": "1GiB/s"}},
+            (0, "memory", "zeroin"),
+            "did you mean 'zeroing'",
+        ),
         ({"at": "start"}, (0,), "does nothing"),
         ({"at": "start", "memory": {}}, (0, "memory"), "either `zeroing` or `per_page`"),
         ({"at": "start", "memory": {"per_page": "1ms"}}, (0, "memory"), "belong together"),
@@ -41,12 +45,20 @@ def mistake(*rules):
         ({"on": "command"}, (0,), "`do` is missing"),
         ({"on": "command", "do": {"exot": 1}}, (0, "do", "exot"), "did you mean 'exit'"),
         ({"on": "command", "do": {"error": {}}}, (0, "do", "error"), "`desc` is missing"),
-        ({"on": "command", "do": {"error": {"class": "Genric", "desc": ""}}}, (0, "do", "error", "class"), "did you mean 'GenericError'"),
+        (
+            {"on": "command", "do": {"error": {"class": "Genric", "desc": ""}}},
+            (0, "do", "error", "class"),
+            "did you mean 'GenericError'",
+        ),
         ({"on": "command", "do": {"drop": True, "garbage": ""}}, (0, "do"), "only one of drop, garbage"),
         ({"on": "command", "do": {"oversize": "1GiB"}}, (0, "do"), "64 MiB"),
         ({"on": "command", "skip": -1, "do": {"drop": True}}, (0, "skip"), "greater than or equal to 0"),
         ({"on": "command", "count": 0, "do": {"drop": True}}, (0, "count"), "greater than or equal to 1"),
-        ({"on": "command", "probability": 2, "do": {"drop": True}}, (0, "probability"), "less than or equal to 1"),
+        (
+            {"on": "command", "probability": 2, "do": {"drop": True}},
+            (0, "probability"),
+            "less than or equal to 1",
+        ),
         ({"on": "command", "when": "after", "do": {"drop": True}}, (0,), "`when` places"),
         ({"on": "bind", "match": "x", "do": {"delay": "1s"}}, (0,), "`match` needs"),
         ({"on": "bind", "do": {"drop": True}}, (0, "do", "drop"), "there: delay, exit, kill"),
@@ -54,7 +66,7 @@ def mistake(*rules):
         ({}, (0,), "a rule begins with"),
         ("x", (0,), "a rule is a mapping"),
     ],
-)  # fmt: skip
+)
 def test_every_mistake_has_its_place_and_its_words(rule, path, words):
     found, text = mistake(rule)
     assert found == path
@@ -68,7 +80,9 @@ def test_all_mistakes_are_told_at_once():
 
 @pytest.mark.parametrize("data", [{"at": "start"}, "text", 5])
 def test_what_is_no_list(data):
-    assert script_mistakes(data) == [((), "a script is a list of rules, each {at: ...} or {on: ..., do: ...}")]
+    assert script_mistakes(data) == [
+        ((), "a script is a list of rules, each {at: ...} or {on: ..., do: ...}")
+    ]
 
 
 def test_no_rules_are_a_script():
@@ -79,7 +93,12 @@ def test_no_rules_are_a_script():
 def test_the_compiled_form_has_numbers_only():
     compiled = compile_rules(
         [
-            {"at": "start", "memory": {"per_page": "3.9ms", "page": "1GiB"}, "linger": "50ms", "ignore": ["SIGTERM"]},
+            {
+                "at": "start",
+                "memory": {"per_page": "3.9ms", "page": "1GiB"},
+                "linger": "50ms",
+                "ignore": ["SIGTERM"],
+            },
             {"at": "300ms", "do": {"kill": {"signal": "SIGSEGV"}}},
             {"on": "capabilities", "do": {"delay": "1s"}},
             {"on": "signal", "match": "SIGTERM", "do": {"drop": True}},
@@ -88,8 +107,15 @@ def test_the_compiled_form_has_numbers_only():
     )
     assert compiled["start"]["memory"] == {"per_page": 3_900_000, "page": 1 << 30}
     assert compiled["start"]["ignore"] == [15]
-    assert compiled["timed"] == [{"name": "rule 2", "at": 300_000_000, "do": {"kill": {"signal": 11, "stderr": None}}}]
-    assert compiled["on"][0] == {"name": "rule 3", "on": "command", "match": "qmp_capabilities", "do": {"delay": 10**9}}
+    assert compiled["timed"] == [
+        {"name": "rule 2", "at": 300_000_000, "do": {"kill": {"signal": 11, "stderr": None}}}
+    ]
+    assert compiled["on"][0] == {
+        "name": "rule 3",
+        "on": "command",
+        "match": "qmp_capabilities",
+        "do": {"delay": 10**9},
+    }
     assert compiled["on"][1]["match"] == "15"
     assert compiled["on"][2]["do"] == {"error": {"class": "GenericError", "desc": "no"}, "delay": 10**9}
 
@@ -122,7 +148,9 @@ def test_there_is_a_json_schema():
 
 
 def test_mistakes_in_a_file_have_line_and_column():
-    _, mistakes = check_text(b"# a comment\n- {at: start, memroy: 1}\n- on: command\n  do:\n    delay: 3\n    exot: 1\n")
+    _, mistakes = check_text(
+        b"# a comment\n- {at: start, memroy: 1}\n- on: command\n  do:\n    delay: 3\n    exot: 1\n"
+    )
     assert [(line, column) for line, column, _ in mistakes] == [(2, 15), (5, 5), (6, 5)]
 
 

@@ -6,7 +6,18 @@ import signal
 
 import pytest
 
-from fakeqemu.actions import Accept, Bind, Close, CloseListener, Exit, Kill, Listen, Stderr, Unlink, WritePidfile
+from fakeqemu.actions import (
+    Accept,
+    Bind,
+    Close,
+    CloseListener,
+    Exit,
+    Kill,
+    Listen,
+    Stderr,
+    Unlink,
+    WritePidfile,
+)
 from tests.helpers.puppet import ARGV, MS, SECOND, Puppet
 
 EXIT = {"exit": {"code": 3, "stderr": "last words"}}
@@ -70,7 +81,7 @@ def test_what_the_driver_cannot_do_ends_the_machine():
     assert steps[0][1].text.endswith("cannot create PID file: Could not create '/p': Permission denied\n")
 
 
-# -- at: start -------------------------------------------------------------------------------------------------
+# -- at: start ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -81,14 +92,27 @@ def test_what_the_driver_cannot_do_ends_the_machine():
         ({"nics": {"each": "450ms"}}, 900 * MS),
         ({"hostdevs": {"each": "12s"}}, 12 * SECOND),
         ({"socket": {"delay": "105s"}}, 105 * SECOND),
-        ({"memory": {"zeroing": "1GiB/s"}, "nics": {"each": "1s"}, "hostdevs": {"each": "1s"}, "socket": {"delay": "1s"}}, 5 * SECOND),
+        (
+            {
+                "memory": {"zeroing": "1GiB/s"},
+                "nics": {"each": "1s"},
+                "hostdevs": {"each": "1s"},
+                "socket": {"delay": "1s"},
+            },
+            5 * SECOND,
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("inherited", [False, True])
 def test_what_delays_the_socket(words, ns, inherited):
     devices = []
     for number in range(2):
-        devices += ["-netdev", f"user,id=n{number}", "-device", f"virtio-net-pci,netdev=n{number},mac=52:54:00:0:0:{number}"]
+        devices += [
+            "-netdev",
+            f"user,id=n{number}",
+            "-device",
+            f"virtio-net-pci,netdev=n{number},mac=52:54:00:0:0:{number}",
+        ]
     argv = [*(fd_argv() if inherited else ARGV), *devices, "-device", "vfio-pci,host=1"]
     puppet = Puppet({"at": "start", **words}, argv=argv).start()
     puppet.run(ns - 1)
@@ -115,12 +139,17 @@ def test_bound_but_not_listening():
 
 def test_a_mode_that_keeps_clients_out():
     puppet = Puppet({"at": "start", "socket": {"mode": 0}}).start()
-    assert [action for _, action in puppet.log if isinstance(action, Bind)] == [Bind("charmonitor", "/run/m", 0)]
+    assert [action for _, action in puppet.log if isinstance(action, Bind)] == [
+        Bind("charmonitor", "/run/m", 0)
+    ]
 
 
 def test_a_stale_socket_lies_there_first():
     puppet = Puppet({"at": "start", "socket": {"stale": True, "delay": "700ms"}}).start()
-    assert [type(action) for _, action in puppet.log if type(action).__name__ != "Note"] == [Bind, CloseListener]
+    assert [type(action) for _, action in puppet.log if type(action).__name__ != "Note"] == [
+        Bind,
+        CloseListener,
+    ]
     puppet.run(SECOND)
     assert puppet.done(Listen) == [700 * MS]
 
@@ -197,7 +226,9 @@ def test_uninterruptible_until_the_device_lets_go():
     assert puppet.machine.uninterruptible_until(100 * SECOND) is None
 
 
-@pytest.mark.parametrize(("words", "at"), [({"powerdown": "2s"}, 2 * SECOND), ({}, 0), ({"powerdown": "ignore"}, None)])
+@pytest.mark.parametrize(
+    ("words", "at"), [({"powerdown": "2s"}, 2 * SECOND), ({}, 0), ({"powerdown": "ignore"}, None)]
+)
 def test_how_the_guest_answers_the_power_button(words, at):
     rules = [{"at": "start", "guest": words}] if words else []
     puppet = Puppet(*rules).start()
@@ -219,7 +250,12 @@ def test_a_booting_guest_ignores_the_power_button():
     assert puppet.ask(conn, "query-status")["status"] == "running"
     puppet.run(SECOND)
     puppet.write(conn, b'{"execute":"system_powerdown"}')
-    assert [message.get("event") for message in puppet.messages(conn)] == ["POWERDOWN", None, "SHUTDOWN", "STOP"]
+    assert [message.get("event") for message in puppet.messages(conn)] == [
+        "POWERDOWN",
+        None,
+        "SHUTDOWN",
+        "STOP",
+    ]
 
 
 def test_images_are_looked_at_only_by_an_honest_process():
@@ -227,7 +263,7 @@ def test_images_are_looked_at_only_by_an_honest_process():
         def file_error(self, path):
             return "No such file or directory"
 
-        def virtual_size(self, path):
+        def virtual_size(self, path, *, raw):
             return None
 
     argv = [*ARGV, "-blockdev", "driver=file,filename=/no/disk,node-name=a"]
@@ -239,7 +275,7 @@ def test_images_are_looked_at_only_by_an_honest_process():
     assert Puppet(argv=argv).start().ended is None
 
 
-# -- at a time -------------------------------------------------------------------------------------------------
+# -- at a time ---------------------------------------------------------------------------------------------
 
 
 def test_leaving_at_a_time():
@@ -251,7 +287,9 @@ def test_leaving_at_a_time():
 
 
 def test_dying_at_a_time_before_the_socket_is_there():
-    puppet = Puppet({"at": "start", "socket": {"delay": "1s"}}, {"at": "300ms", "do": {"kill": {"signal": "SIGSEGV"}}}).start()
+    puppet = Puppet(
+        {"at": "start", "socket": {"delay": "1s"}}, {"at": "300ms", "do": {"kill": {"signal": "SIGSEGV"}}}
+    ).start()
     puppet.run(10 * SECOND)
     assert puppet.ended == Kill(signal.SIGSEGV)
     assert not puppet.done(Listen)
@@ -274,7 +312,9 @@ def test_what_the_guest_does_at_a_time(what, events):
 
 
 def test_an_event_at_a_time_has_the_time_of_day():
-    puppet = Puppet({"at": "1500ms", "do": {"emit": {"event": "BLOCK_IO_ERROR", "data": {"device": "x"}}}}).start()
+    puppet = Puppet(
+        {"at": "1500ms", "do": {"emit": {"event": "BLOCK_IO_ERROR", "data": {"device": "x"}}}}
+    ).start()
     conn = puppet.open()
     puppet.run(2 * SECOND)
     assert puppet.messages(conn) == [
@@ -294,7 +334,7 @@ def test_garbage_and_a_closed_monitor_at_a_time():
     assert puppet.done(Close) == [2 * SECOND]
 
 
-# -- at a step -------------------------------------------------------------------------------------------------
+# -- at a step ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("step", ["bind", "listen", "accept", "greeting", "capabilities", "eof"])
@@ -378,7 +418,7 @@ def test_a_rule_may_act_after_the_step():
     assert puppet.ended == Exit(3)
 
 
-# -- commands --------------------------------------------------------------------------------------------------
+# -- commands ----------------------------------------------------------------------------------------------
 
 
 def play(rule, command="stop", negotiate=True):
@@ -403,7 +443,9 @@ def test_a_command_that_takes_its_time():
 
 
 def test_an_error_instead_of_running():
-    puppet, conn = play({"on": "command", "match": "stop", "do": {"error": {"class": "GenericError", "desc": "no"}}})
+    puppet, conn = play(
+        {"on": "command", "match": "stop", "do": {"error": {"class": "GenericError", "desc": "no"}}}
+    )
     assert puppet.messages(conn) == [{"error": {"class": "GenericError", "desc": "no"}, "id": 7}]
     assert puppet.ask(conn, "query-status")["status"] == "running"
 
@@ -420,7 +462,9 @@ def test_garbage_for_a_reply():
 
 
 def test_an_oversize_reply_has_exactly_that_size():
-    puppet, conn = play({"on": "command", "match": "query-name", "do": {"oversize": 10_485_761}}, "query-name")
+    puppet, conn = play(
+        {"on": "command", "match": "query-name", "do": {"oversize": 10_485_761}}, "query-name"
+    )
     data = puppet.take(conn)
     assert len(data) == 10_485_761
     assert data.startswith(b'{"return": "xxx')
@@ -428,7 +472,9 @@ def test_an_oversize_reply_has_exactly_that_size():
 
 
 def test_a_lie_for_a_reply():
-    puppet, conn = play({"on": "command", "match": "query-status", "do": {"reply": {"status": "postmigrate"}}}, "query-status")
+    puppet, conn = play(
+        {"on": "command", "match": "query-status", "do": {"reply": {"status": "postmigrate"}}}, "query-status"
+    )
     assert puppet.messages(conn) == [{"return": {"status": "postmigrate"}, "id": 7}]
 
 
@@ -459,7 +505,7 @@ def test_a_rule_does_not_apply_to_what_qemu_refuses_first():
     assert puppet.messages(conn)[0]["error"]["class"] == "CommandNotFound"
 
 
-# -- signals and ends ------------------------------------------------------------------------------------------
+# -- signals and ends --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -472,7 +518,10 @@ def test_a_signal_shuts_down_in_order(signum):
     assert [type(action) for _, action in puppet.log][-5:] == [Stderr, Close, CloseListener, Unlink, Exit]
 
 
-@pytest.mark.parametrize(("signum", "end"), [(signal.SIGSEGV, Kill(11)), (signal.SIGUSR2, Kill(12)), (signal.SIGUSR1, None), (0, None)])
+@pytest.mark.parametrize(
+    ("signum", "end"),
+    [(signal.SIGSEGV, Kill(11)), (signal.SIGUSR2, Kill(12)), (signal.SIGUSR1, None), (0, None)],
+)
 def test_other_signals(signum, end):
     puppet = Puppet().start()
     puppet.signal(signum)

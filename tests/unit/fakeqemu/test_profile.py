@@ -45,7 +45,11 @@ def test_a_profile_that_is_not_there_or_damaged(tmp_path):
 
 
 def test_writing_a_profile_twice_gives_the_same_bytes(tmp_path):
-    members = {"provenance": "{}", "query-x": "[1]", key_of("query-y", {"a": 1}): '"é"'.encode().decode("ascii", "ignore")}
+    members = {
+        "provenance": "{}",
+        "query-x": "[1]",
+        key_of("query-y", {"a": 1}): '"é"'.encode().decode("ascii", "ignore"),
+    }
     for name in ("one", "two"):
         write_profile(members, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -59,13 +63,23 @@ def test_the_argument_types_are_cut_out_of_the_schema():
         {"name": "str", "meta-type": "builtin", "json-type": "string"},
         {"name": "1", "meta-type": "enum", "values": ["a", "b"]},
         {"name": "[1]", "meta-type": "array", "element-type": "1"},
-        {"name": "2", "meta-type": "object", "members": [{"name": "n", "type": "[1]"}, {"name": "o", "type": "str", "default": None}]},
+        {
+            "name": "2",
+            "meta-type": "object",
+            "members": [{"name": "n", "type": "[1]"}, {"name": "o", "type": "str", "default": None}],
+        },
         {"name": "3", "meta-type": "alternate", "members": [{"type": "str"}, {"type": "2"}]},
-        {"name": "4", "meta-type": "object", "members": [{"name": "k", "type": "1"}], "tag": "k", "variants": [{"case": "a", "type": "2"}]},
+        {
+            "name": "4",
+            "meta-type": "object",
+            "members": [{"name": "k", "type": "1"}],
+            "tag": "k",
+            "variants": [{"case": "a", "type": "2"}],
+        },
         {"name": "5", "meta-type": "object", "members": [{"name": "x", "type": "3"}]},
         {"name": "do", "meta-type": "command", "arg-type": "4", "ret-type": "2", "allow-oob": True},
         {"name": "go", "meta-type": "command", "arg-type": "5", "ret-type": "2"},
-    ]  # fmt: skip
+    ]
     made = compile_arguments(schema)
     assert made["commands"] == {"do": "4", "go": "5"}
     assert made["oob"] == ["do"]

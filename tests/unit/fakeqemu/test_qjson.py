@@ -47,7 +47,7 @@ BAD = [
     (b'{"a":"abc\n', ["JSON parse error, stray '\"abc\n'"]),
     (b"{" * 1025, ["JSON nesting depth limit exceeded"]),
     (b"[" * 2000, ["JSON nesting depth limit exceeded"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("data", "values"), GOOD)
@@ -110,9 +110,12 @@ def test_too_many_tokens_are_refused(monkeypatch):
         ({}, "{}"),
         ((1, None, True), "[1, null, true]"),
         (Raw('{"x": 1}'), '{"x": 1}'),
-        ({"singlestep": False, "running": True, "status": "x"}, '{"status": "x", "singlestep": false, "running": true}'),
+        (
+            {"singlestep": False, "running": True, "status": "x"},
+            '{"status": "x", "singlestep": false, "running": true}',
+        ),
     ],
-)  # fmt: skip
+)
 def test_writing_is_qemus(value, text):
     assert encode(value) == text
 

@@ -53,7 +53,15 @@ def test_what_is_no_duration_is_told_why(text, why):
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("402GiB", 402 << 30), ("512 MiB", 512 << 20), ("1GB", 10**9), ("7B", 7), (4096, 4096), ("4096", 4096), ("1.5KiB", 1536)],
+    [
+        ("402GiB", 402 << 30),
+        ("512 MiB", 512 << 20),
+        ("1GB", 10**9),
+        ("7B", 7),
+        (4096, 4096),
+        ("4096", 4096),
+        ("1.5KiB", 1536),
+    ],
 )
 def test_sizes(text, size):
     assert parse_size(text) == size
