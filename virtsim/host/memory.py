@@ -141,7 +141,7 @@ class MemoryFiles:
         return found.node if isinstance(found, _Socket) else None
 
     def absence(self, path: str) -> Callable[[], bool]:
-        """A quick question, to be asked many times: is nothing at that path, although its directory is there?"""
+        """A quick question to be asked many times: is nothing there, although the directory is?"""
         path = _clean(path)
         nodes, parent = self._nodes, path.rpartition("/")[0] or "/"
 
