@@ -304,7 +304,10 @@ def _chipset(
         and devices.videos[0].model not in ("none", "ramfb")
     ):
         slot = 1 if express else 2
-        if not pci.used(0, slot):
+        if pci.used(0, slot):
+            kinds = _PCIE_BUSES if express and _is_express("videos", devices.videos[0]) else _PCI_BUSES
+            places["videos", 0] = pci.give(kinds)
+        else:
             places["videos", 0] = PciAddress(slot=slot)
             pci.take(places["videos", 0])
     if express:
