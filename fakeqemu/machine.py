@@ -155,12 +155,12 @@ class FakeQemu:
     def disconnected(self, now_ns: int, conn: int) -> list[Step]:
         """A client has gone; the next one may be served."""
         self.now_ns = now_ns
-        self.sessions.pop(conn, None)
+        monitor = self.sessions.pop(conn, None) is not None
         chardev = self._conns.pop(conn, None)
         if chardev is not None and not self._dead:
             from fakeqemu.startup import closed
 
-            closed(self, chardev)
+            closed(self, chardev, monitor=monitor)
         return self._take()
 
     def bind_failed(self, now_ns: int, chardev: str, path: str, reason: str) -> list[Step]:

@@ -31,9 +31,12 @@ def plan(machine: FakeQemu) -> None:
     if line.pidfile is not None:
         machine.do(0, WritePidfile(line.pidfile))
     delay_ns = start_delay_ns(machine)
+    monitors = {monitor.chardev for monitor in line.monitors if monitor.control}
     for chardev in line.chardevs.values():
-        if chardev.listens:
+        if chardev.listens and chardev.id in monitors:
             _plan_socket(machine, chardev, delay_ns)
+        elif chardev.listens:
+            _after(machine, delay_ns, _plainly(machine, chardev))
     machine.later(delay_ns, lambda: _ready(machine))
 
 
@@ -146,9 +149,20 @@ def _after(machine: FakeQemu, wait_ns: int, act: Callable[[], None]) -> None:
         machine.later(wait_ns, act)
 
 
-def closed(machine: FakeQemu, chardev: str) -> None:
+def _plainly(machine: FakeQemu, chardev: Chardev) -> Callable[[], None]:
+    """Serve a socket that is no monitor's, such as an agent's channel: scripts are about monitors."""
+
+    def act() -> None:
+        machine.do(0, Listen(chardev.id, path=chardev.path, fd=chardev.fd))
+        machine.listening(chardev)
+        machine.do(0, Accept(chardev.id))
+
+    return act
+
+
+def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
     """A client has gone: QEMU waits for the next one on the same listener."""
-    rule = machine.pick("eof")
+    rule = machine.pick("eof") if monitor else None
     if rule is None:
         machine.do(0, Accept(chardev))
     else:

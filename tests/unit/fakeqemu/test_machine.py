@@ -154,6 +154,23 @@ def test_a_stale_socket_lies_there_first():
     assert puppet.done(Listen) == [700 * MS]
 
 
+def test_scripts_are_about_monitors_and_not_about_other_sockets():
+    argv = [*ARGV, "-chardev", "socket,id=agent,path=/run/agent,server=on,wait=off"]
+    never = {
+        "at": "start",
+        "socket": {"never": True},
+        "nics": {"each": "1s"},
+        "memory": {"zeroing": "1GiB/s"},
+    }
+    puppet = Puppet(never, {"on": "listen", "do": EXIT}, {"on": "eof", "do": EXIT}, argv=argv).start()
+    puppet.run(10 * SECOND)
+    assert [(at, action.chardev) for at, action in puppet.log if isinstance(action, Listen)] == [
+        (SECOND, "agent")
+    ]
+    puppet.hang_up(puppet.connect("agent"))
+    assert puppet.ended is None
+
+
 def test_accept_can_be_late_or_refused_or_never():
     puppet = Puppet({"at": "start", "accept": {"delay": "1s"}}).start()
     puppet.run(5 * SECOND)
