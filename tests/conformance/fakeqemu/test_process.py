@@ -324,3 +324,26 @@ def test_python_m_fakeqemu():
     argv = [sys.executable, "-m", "fakeqemu", "-version"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.startswith("QEMU emulator version 7.2.22")
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable", "symlink", "unknown"])
+def test_the_executable_finds_the_package(tmp_path, kind):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    bin_dir = tmp_path / "bin"
+    site.mkdir(parents=True)
+    bin_dir.mkdir()
+    (bin_dir / "python3").symlink_to(sys.executable)
+    program = bin_dir / "fakeqemu-system-x86_64"
+    program.write_bytes((Path(ROOT) / "fakeqemu" / "bin" / program.name).read_bytes())
+    program.chmod(0o755)
+    if kind == "wheel":
+        (site / "fakeqemu").symlink_to(Path(ROOT) / "fakeqemu")
+    elif kind != "unknown":
+        (site / "_editable_impl_virtsim.pth").write_text(ROOT)
+    if kind == "symlink":
+        link = tmp_path / "fakeqemu-system-x86_64"
+        link.symlink_to(program)
+        program = link
+    env = {"PATH": os.environ["PATH"], **({"PYTHONPATH": ROOT} if kind == "unknown" else {})}
+    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=True, env=env, cwd="/")
+    assert done.stdout.startswith("QEMU emulator version 7.2.22")
