@@ -55,7 +55,11 @@ class Sub:
 
 @dataclass(slots=True)
 class Node:
-    """One element of a class's plan; elements without a class of their own share their parent's object."""
+    """One element of a class's plan; elements without a class of their own share their parent's object.
+
+    ``owned`` gets the values of all fields at and below the element at once, ``nothing`` is what it gets when
+    the element is not to be written: most elements of most documents, and one comparison tells.
+    """
 
     tag: str
     attrs: dict[str, Leaf | None] = dataclasses.field(default_factory=dict)
@@ -66,6 +70,8 @@ class Node:
     lists: list[str] = dataclasses.field(default_factory=list)
     written: tuple[Leaf, ...] = ()
     order: tuple[Node | Sub | Raw, ...] = ()
+    owned: Callable[[Any], Any] | None = None
+    nothing: Any = None
 
 
 _PLANS: dict[Any, Node] = {}
@@ -160,12 +166,24 @@ def _claim(node: Node, name: str, attr: str | None, spec: Spec) -> None:
         node.attrs[spec.unit] = None
 
 
-def _freeze(node: Node) -> None:
+def _freeze(node: Node) -> dict[str, Any]:
+    """Fix the order of a node; returns its fields with the value of each that writes nothing."""
     node.written = tuple(leaf for leaf in node.attrs.values() if leaf is not None)
     node.order = tuple(node.children.values())
+    fields: dict[str, Any] = {leaf.name: None for leaf in node.written}
+    if node.text is not None:
+        fields[node.text.name] = None
+    if node.flag is not None:
+        fields[node.flag] = False
     for child in node.order:
         if isinstance(child, Node):
-            _freeze(child)
+            fields |= _freeze(child)
+        else:
+            fields[child.name] = () if isinstance(child, Sub) and child.many else None
+    if fields:
+        node.owned = operator.attrgetter(*fields)
+        node.nothing = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
+    return fields
 
 
 def _qualified(step: str) -> str:

@@ -68,7 +68,8 @@ def _write(
     inner = pad + "  "
     for child in node.order:
         if isinstance(child, Node):
-            _write(child, value, child.tag, inner, out)
+            if child.owned is None or child.owned(value) != child.nothing:
+                _write(child, value, child.tag, inner, out)
         else:
             _write_owned(child, getattr(value, child.name), inner, out)
     name = _prefixed(tag)
