@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "leftovers": ("processes", "files", "sockets", "fds", "tasks"),
     "end": ("outcome", "message?"),
     # -- the API
-    "api.call": ("call", "api", "args?"),
+    "api.call": ("call", "api", "args?", "step?"),
     "api.return": ("call", "api", "error?"),
     "job": ("op", "job", "api", "call?", "held_by?", "waited_ns?"),
     "state": ("state", "reason", "call?"),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table of documents and what is said of them)
 """Whatever is put in front of it: a clear error, the right exit status, no traceback."""
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from tests.helpers.commands import Virtsim
 SCENARIO = "name: x\ndomains: {web: {xml: x.xml}}\nsteps: [start: web]\n"
 LAUGHS = (
     '<!DOCTYPE domain [<!ENTITY a "haha">'
-    + "".join(f'<!ENTITY {new} "{f"&{old};" * 10}">' for old, new in zip("abcdefghi", "bcdefghij", strict=True))
+    + "".join(
+        f'<!ENTITY {new} "{f"&{old};" * 10}">' for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+    )
     + "]><domain type='qemu'><name>&j;</name></domain>"
 )
 EXTERNAL = (
@@ -33,7 +36,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("gone.yaml", None, "gone.yaml:1:1: "),
         ("broken.yaml", "name: [x\nsteps: {", "broken.yaml:"),
         ("empty.yaml", "", "empty.yaml:1:1: the document is empty"),
-        ("keys.yaml", "nmae: x\ndomains: {w: {}}\nsteps: [start: w]\n", "keys.yaml:1:1: unknown key 'nmae'; did you mean 'name'?"),
+        ("keys.yaml", "nama: x\ndomains: {w: {}}\nsteps: [start: w]\n", "keys.yaml:1:1: unknown key 'nama'; did you mean 'name'?"),
         ("units.yaml", "name: x\ndomains: {w: {memory: 3 bananas}}\nsteps: [start: w]\n", "units.yaml:2:23: unknown unit 'bananas'"),
         ("less.yaml", "name: x\ndomains: {w: {memory: -4GiB}}\nsteps: [start: w]\n", "less.yaml:2:23: a size cannot be negative"),
         ("deep.yaml", "[" * 4000, "deep.yaml:1:33: nested deeper"),
@@ -68,8 +71,12 @@ def test_a_bad_scenario_exits_with_2(
     ],
     ids=["laughs", "external", "cut", "empty", "network", "unit", "negative", "deep", "nul"],
 )
-@pytest.mark.parametrize("words", [["run", "s.yaml"], ["check", "s.yaml"], ["check", "x.xml"], ["argv", "x.xml"]])
-def test_a_bad_document_exits_with_2_and_its_own_line(virtsim: Virtsim, words: list[str], xml: str, line: str) -> None:
+@pytest.mark.parametrize(
+    "words", [["run", "s.yaml"], ["check", "s.yaml"], ["check", "x.xml"], ["argv", "x.xml"]]
+)
+def test_a_bad_document_exits_with_2_and_its_own_line(
+    virtsim: Virtsim, words: list[str], xml: str, line: str
+) -> None:
     Path("x.xml").write_text(xml, encoding="utf-8")
 
     done = virtsim(*words)
@@ -97,7 +104,11 @@ def test_a_folder_is_not_a_document(virtsim: Virtsim) -> None:
 
 
 NEVER = {
-    "deadlock": ("policy: fdpass\nfake: {web: [{at: start, greeting: {never: true}}]}\n", "start: web", "deadlock at "),
+    "deadlock": (
+        "policy: fdpass\nfake: {web: [{at: start, greeting: {never: true}}]}\n",
+        "start: web",
+        "deadlock at ",
+    ),
     "end of time": ("end: 100s\n", "wait: 200s", "end of time: the run may last until 100"),
     "live-lock": ("", "call: user.py:spin", "live-lock at "),
 }
@@ -107,9 +118,12 @@ NEVER = {
 def test_a_scenario_that_never_ends_is_ended_and_says_where_it_hangs(virtsim: Virtsim, why: str) -> None:
     head, step, expected = NEVER[why]
     Path("user.py").write_text(
-        "import asyncio\nasync def spin(stage):\n    while True:\n        await asyncio.sleep(0)\n", encoding="utf-8"
+        "import asyncio\nasync def spin(stage):\n    while True:\n        await asyncio.sleep(0)\n",
+        encoding="utf-8",
     )
-    Path("never.yaml").write_text(f"name: x\n{head}domains: {{web: {{}}}}\nsteps: [{step}]\n", encoding="utf-8")
+    Path("never.yaml").write_text(
+        f"name: x\n{head}domains: {{web: {{}}}}\nsteps: [{step}]\n", encoding="utf-8"
+    )
 
     done = virtsim("run", "never.yaml")
 

@@ -81,7 +81,13 @@ def test_everything_is_written_and_the_report_before_is_kept(virtsim: Virtsim) -
     journal = Path("reports/latest/right/journal.jsonl").read_bytes()
     assert journal == Path("reports/previous/right/journal.jsonl").read_bytes()
     header = json.loads(journal.splitlines()[0])
-    assert header["scenario"] == {"id": "right", "name": "a start", "about": "", "source": "", "file": "right.yaml"}
+    assert header["scenario"] == {
+        "id": "right",
+        "name": "a start",
+        "about": "",
+        "source": "",
+        "file": "right.yaml",
+    }
     assert header["domains"] == [{"name": "web", "memory_kib": 524288}]
 
 
@@ -129,7 +135,10 @@ def test_several_processes_give_the_same_output_and_journals(virtsim: Virtsim) -
     assert one.status == several.status == 0
     assert one.out.replace("one/", "") == several.out.replace("several/", "")
     for name in ("right", "s0", "s1", "s2"):
-        assert Path("one", name, "journal.jsonl").read_bytes() == Path("several", name, "journal.jsonl").read_bytes()
+        assert (
+            Path("one", name, "journal.jsonl").read_bytes()
+            == Path("several", name, "journal.jsonl").read_bytes()
+        )
 
 
 @pytest.mark.parametrize(
@@ -193,4 +202,6 @@ def test_an_error_in_a_command_itself_exits_with_4(virtsim: Virtsim, monkeypatch
     done = virtsim("run", "right.yaml")
 
     assert done.status == 4
-    assert done.err.startswith("virtsim: internal error: ZeroDivisionError: of all things; the traceback is in ")
+    assert done.err.startswith(
+        "virtsim: internal error: ZeroDivisionError: of all things; the traceback is in "
+    )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table of commands and what they say)
 """``backoff``, ``argv``, ``check``, ``doctor`` and the group itself: exact words and exit statuses."""
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import pytest
 from tests.helpers.commands import Virtsim
 
 ROOT = Path(__file__).resolve().parents[2]
-XML = "<domain type='{}'><name>x</name><memory unit='MiB'>64</memory><os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
+XML = (
+    "<domain type='{}'><name>x</name><memory unit='MiB'>64</memory>"
+    "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -118,13 +122,22 @@ def test_check_warns_of_what_nobody_understands(virtsim: Virtsim) -> None:
 
 
 def test_check_says_everything_about_every_file(virtsim: Virtsim) -> None:
-    Path("a.yaml").write_text("nmae: x\ndomains: {}\n", encoding="utf-8")
+    Path("a.yaml").write_text("nama: x\ndomains: {}\n", encoding="utf-8")
     Path("b.xml").write_text("<domain", encoding="utf-8")
 
     done = virtsim("check", ".", "gone.yaml")
 
     assert done.status == 2
-    assert len([line for line in done.err.splitlines() if line.startswith(("./a.yaml:", "./b.xml:", "gone.yaml:"))]) == 6
+    assert (
+        len(
+            [
+                line
+                for line in done.err.splitlines()
+                if line.startswith(("./a.yaml:", "./b.xml:", "gone.yaml:"))
+            ]
+        )
+        == 6
+    )
     assert done.out == "3 files checked: 6 mistakes\n"
 
 
@@ -142,7 +155,9 @@ def test_doctor_says_what_is_there_and_what_it_is_for(virtsim: Virtsim) -> None:
     assert all(line.strip().startswith("for: ") for line in lines[1::2])
 
 
-def test_doctor_exits_with_3_only_for_what_was_asked_for(virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_exits_with_3_only_for_what_was_asked_for(
+    virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VIRTSIM_QEMU", "/nowhere/qemu")
 
     needed = virtsim("doctor", "--need", "qemu", "--need", "python")
@@ -167,7 +182,11 @@ def test_the_group_names_its_commands_and_statuses(virtsim: Virtsim) -> None:
 def test_a_reader_that_goes_away_is_no_error() -> None:
     words = [sys.executable, "-m", "virtsim", "backoff", "--policy", "backoff-adaptive", "--memory", "4TiB"]
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""A simulated run cannot touch the host: everything Python would do to it is watched from below, by audit hooks."""
+"""A simulated run cannot touch the host: audit hooks watch from below what Python does to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Runs every shipped scenario in one process; prints what was done to the host outside of the report's folder.
+#: Runs every shipped scenario in one process; prints what was done to the host outside of the report's
+#: folder.
 PROGRAM = """
 import os, sys
 from pathlib import Path
@@ -24,11 +25,12 @@ loaded.append(load_scenario(sys.argv[2]))
 run_scenario(loaded[0], Options(), None)  # whatever is imported late is imported now
 
 ACTS = {
-    "os.chmod", "os.chown", "os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.link", "os.listdir",
-    "os.mkdir", "os.posix_spawn", "os.putenv", "os.remove", "os.rename", "os.rmdir", "os.scandir", "os.spawn",
-    "os.symlink", "os.system", "os.truncate", "os.utime", "pty.spawn", "shutil.rmtree", "signal.pthread_kill",
-    "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.sendmsg", "socket.sendto", "subprocess.Popen",
-    "tempfile.mkdtemp", "tempfile.mkstemp", "fcntl.flock",
+    "os.chmod", "os.chown", "os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.link",
+    "os.listdir", "os.mkdir", "os.posix_spawn", "os.putenv", "os.remove", "os.rename", "os.rmdir",
+    "os.scandir", "os.spawn", "os.symlink", "os.system", "os.truncate", "os.utime", "pty.spawn",
+    "shutil.rmtree", "signal.pthread_kill", "socket.bind", "socket.connect", "socket.getaddrinfo",
+    "socket.sendmsg", "socket.sendto", "subprocess.Popen", "tempfile.mkdtemp", "tempfile.mkstemp",
+    "fcntl.flock",
 }
 seen = []
 watching = False
@@ -44,7 +46,8 @@ def hook(event, arguments):
         if not path.startswith(out) and not path.endswith((".py", ".pyc", ".so", ".gz", ".json", ".j2")):
             seen.append(f"open {path}")
     elif event in ACTS and not any(isinstance(item, str) and item.startswith(out) for item in arguments):
-        if event == "os.listdir" and str(arguments[0]).startswith(("/proc/self/fd", sys.prefix, sys.base_prefix)):
+        if event == "os.listdir" and str(arguments[0]).startswith(("/proc/self/fd", sys.prefix,
+        sys.base_prefix)):
             return  # counting our own descriptors; looking for a module
         seen.append(f"{event} {arguments}")
 

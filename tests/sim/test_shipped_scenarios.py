@@ -50,16 +50,23 @@ def test_a_shipped_scenario_passes_and_cites_its_source(path: str, name: str, tm
 
 
 @pytest.mark.parametrize(("path", "name"), SMALL, ids=lambda value: value if "/" not in value[:1] else "")
-def test_sockets_in_memory_and_the_kernels_give_the_same_journal(path: str, name: str, tmp_path: Path) -> None:
+def test_sockets_in_memory_and_the_kernels_give_the_same_journal(
+    path: str, name: str, tmp_path: Path
+) -> None:
     if name in PERMISSIONS and os.geteuid() == 0:
         return
     loaded = load(path, name)
     for net in ("memory", "real"):
         assert run_scenario(loaded, Options(net=net), tmp_path / net).outcome == "passed"
 
-    # The header has the command that replays the run, with its net; a net does not see every socket of the other.
+    # The header has the command that replays the run, with its net; a net does not see every socket of
+    # the other.
     memory, real = (
-        [same_for_both(record) for record in journal_of(tmp_path / net, name)[1:] if record["kind"] != "socket"]
+        [
+            same_for_both(record)
+            for record in journal_of(tmp_path / net, name)[1:]
+            if record["kind"] != "socket"
+        ]
         for net in ("memory", "real")
     )
     assert memory == real
@@ -70,7 +77,19 @@ def test_one_seed_gives_the_same_bytes_under_any_hash_seed(tmp_path: Path) -> No
     for hash_seed in ("0", "1", "4242"):
         out = tmp_path / hash_seed
         subprocess.run(
-            [sys.executable, "-m", "virtsim", "run", "scenarios", "--out", str(out), "--seed", "7", "-k", "not scale"],
+            [
+                sys.executable,
+                "-m",
+                "virtsim",
+                "run",
+                "scenarios",
+                "--out",
+                str(out),
+                "--seed",
+                "7",
+                "-k",
+                "not scale",
+            ],
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
             check=True,

@@ -409,8 +409,8 @@ class Step(Strict):
 
 #: Verbs whose value is a target.
 TARGET_VERBS = (
-    "define", "undefine", "start", "create_xml", "suspend", "resume", "shutdown", "reboot", "reset", "destroy",
-    "stat", "dumpxml",
+    "define", "undefine", "start", "create_xml", "suspend", "resume", "shutdown", "reboot", "reset",
+    "destroy", "stat", "dumpxml",
 )  # fmt: skip
 #: All verbs.
 VERBS = (*TARGET_VERBS, "wait", "wait_for", "kill", "call", "parallel", "join")

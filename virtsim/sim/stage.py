@@ -170,7 +170,7 @@ class Stage:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _act(self, step: Step, number: str) -> bool:
-        """One step from its begin to the verdict on it; whether it succeeded, as opposed to an expected error.
+        """One step from its begin to the verdict on it; False when it ended in an error, expected or not.
 
         Raises:
             StopError: it failed unasked.
@@ -238,7 +238,9 @@ class Stage:
             number = SIGNALS[step.kill.signal]
             await self._on_each(acting, lambda name: self._kill(name, number))
         elif step.parallel is not None:
-            inner = [self._act(part, f"{acting.number}.{index}") for index, part in enumerate(step.parallel, 1)]
+            inner = [
+                self._act(part, f"{acting.number}.{index}") for index, part in enumerate(step.parallel, 1)
+            ]
             acting.succeeded = sum(await self._all(inner))
         elif step.join is not None:
             for label in step.join:

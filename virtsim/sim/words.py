@@ -50,7 +50,7 @@ SIGNALS: dict[str, int] = {
 def nearest(word: str, words: Iterable[str]) -> str:
     """``; did you mean 'x'?`` or ``; known: a, b, c``: what to add to the message about an unknown word.
 
-    >>> nearest("strat", ["start", "stop"])
+    >>> nearest("stert", ["start", "stop"])
     "; did you mean 'start'?"
     """
     known = sorted(words)

@@ -1,7 +1,7 @@
 """For tests of your own: run a coroutine on the virtual clock, against fake QEMUs.
 
-Knows the library's face (`virtsim.api`) and the stage (`virtsim.sim`). Must not know how either does its work, nor
-anything of one project's tests.
+Knows the library's face (`virtsim.api`) and the stage (`virtsim.sim`). Must not know how either does its
+work, nor anything of one project's tests.
 
 `simulate` is all that most tests need; `launcher_contract` holds what every launcher must do.
 """

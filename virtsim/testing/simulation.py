@@ -69,8 +69,8 @@ def simulate(
 ) -> T:
     """Run a coroutine function on the virtual clock and return what it returns.
 
-    Nothing outside is touched: no process, file or socket is made. What is still running at the end is gone with the
-    world.
+    Nothing outside is touched: no process, file or socket is made. What is still running at the end is
+    gone with the world.
 
     Args:
         story: called with the simulation.
@@ -88,6 +88,7 @@ def simulate(
     scripts = {name: compile_script(list(rules)) for name, rules in groups.items()}
     world = World(Options(), seed, scripts, None)
     chosen = api.policy(policy)
+    end_ns = parse_duration_ns(end)
 
     async def main() -> T:
         async with world.opened() as context:
@@ -97,4 +98,4 @@ def simulate(
             finally:
                 await connection.close()
 
-    return run(main(), end_ns=parse_duration_ns(end))
+    return run(main(), end_ns=end_ns)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table of documents and what is said of them)
 """YAML with places, bounded, and never a traceback."""
 
 from __future__ import annotations
@@ -6,13 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtsim.sim.document import MAX_DEPTH, MistakesError, parse_document
+from virtsim.sim.document import MAX_DEPTH, Mistake, MistakesError, parse_document
 
 
 def mistakes_of(data: bytes) -> list[str]:
     with pytest.raises(MistakesError) as caught:
         parse_document(data, "f.yaml")
     return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def outcome(data: bytes) -> list[Mistake] | None:
+    """The mistakes of a document that has some; None for one that is right."""
+    try:
+        parse_document(data, "f")
+    except MistakesError as failure:
+        return failure.mistakes
+    return None
 
 
 def test_values_follow_the_core_schema_of_yaml_1_2() -> None:
@@ -82,15 +92,9 @@ def test_a_billion_laughs_are_bounded() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_document_or_mistakes(data: bytes) -> None:
-    try:
-        parse_document(data, "f")
-    except MistakesError as failure:
-        assert failure.mistakes
+    assert outcome(data) != []
 
 
 @given(st.text(alphabet="ab:-[]{}&*!'\"#|> \n\t,?", max_size=60))
 def test_any_yamlish_text_gives_a_document_or_mistakes(text: str) -> None:
-    try:
-        parse_document(text.encode(), "f")
-    except MistakesError as failure:
-        assert all(mistake.line >= 1 and mistake.column >= 1 for mistake in failure.mistakes)
+    assert all(mistake.line >= 1 and mistake.column >= 1 for mistake in outcome(text.encode()) or ())

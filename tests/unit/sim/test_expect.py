@@ -34,7 +34,9 @@ RECORDS = [
 ]
 
 
-def judge(expect: dict[str, Any], *, failures: dict[str, Failure] | None = None, real: bool = False) -> list[Check]:
+def judge(
+    expect: dict[str, Any], *, failures: dict[str, Failure] | None = None, real: bool = False
+) -> list[Check]:
     window = StepWindow("1", ("web",), RECORDS, failures or {}, {"web": ("RUNNING", "BOOTED")})
     return list(check_step(StepExpect.model_validate(expect), window, real=real))
 
@@ -107,9 +109,16 @@ def test_an_error_is_compared_by_code_text_or_pattern(expected: dict[str, Any], 
 
 @pytest.mark.parametrize(
     ("expected", "ok"),
-    [({"elapsed": "4ms"}, True), ({"elapsed": "15ms"}, False), ({"attempts": 3}, True), ({"attempts": 5}, True),
-     ({"attempts": 6}, False), ({"attempts": ["1ms", "9ms"]}, True), ({"limit": "31s"}, False)],
-)  # fmt: skip
+    [
+        ({"elapsed": "4ms"}, True),
+        ({"elapsed": "15ms"}, False),
+        ({"attempts": 3}, True),
+        ({"attempts": 5}, True),
+        ({"attempts": 6}, False),
+        ({"attempts": ["1ms", "9ms"]}, True),
+        ({"limit": "31s"}, False),
+    ],
+)
 def test_exact_times_become_bounds_on_the_real_clock(expected: dict[str, Any], ok: bool) -> None:
     assert [check.ok for check in judge(expected, real=True)] == [ok]
 
@@ -125,7 +134,9 @@ def test_a_whole_run_is_judged_by_events_states_and_time() -> None:
     )
 
     checks = list(
-        check_run(expect, RECORDS, {"web": ("RUNNING", "BOOTED")}, {"web": ("web",), "db": ("db",)}, real=False)
+        check_run(
+            expect, RECORDS, {"web": ("RUNNING", "BOOTED")}, {"web": ("web",), "db": ("db",)}, real=False
+        )
     )
 
     assert [check for check in checks if not check.ok] == []

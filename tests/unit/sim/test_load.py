@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table of documents and what is said of them)
 """Every mistake in a scenario at once, each at its place, with the nearest word."""
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def test_a_right_scenario_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("abuot: x\n" + RIGHT, "s.yaml:1:1: unknown key 'abuot'; did you mean 'about'?"),
+        ("abowt: x\n" + RIGHT, "s.yaml:1:1: unknown key 'abowt'; did you mean 'about'?"),
         ("policy: fdpas\n" + RIGHT, "s.yaml:1:9: unknown policy 'fdpas'; did you mean 'fdpass'?"),
         ("end: 5\n" + RIGHT, "s.yaml:1:6: a duration needs a unit, as in 105s, 1500ms or 1h30m; did you mean 5s or 5ms?"),
         ("end: 5 parsecs\n" + RIGHT, "s.yaml:1:6: not a duration: '5 parsecs'; write 105s, 1500ms or 1h30m"),
-        ("clocks: [vitrual]\n" + RIGHT, "s.yaml:1:10: 'vitrual' is not possible here; did you mean 'virtual'?"),
+        ("clocks: [virtuel]\n" + RIGHT, "s.yaml:1:10: 'virtuel' is not possible here; did you mean 'virtual'?"),
         ("clocks: virtual\n" + RIGHT, "s.yaml:1:9: expected a list"),
         ("name: x\ndomains:\n  web: {memory: -402GiB}\nsteps: [start: web]\n", "s.yaml:3:17: a size cannot be negative: '-402GiB'"),
         ("name: x\ndomains:\n  web: {memory: 402}\nsteps: [start: web]\n", "s.yaml:3:17: a size needs a unit, as in 512MiB or 402GiB"),
@@ -57,7 +58,7 @@ def test_a_right_scenario_is_loaded(tmp_path: Path) -> None:
         ("name: x\ndomains: {w: {}}\n", "s.yaml:1:1: 'steps' is missing"),
         ("[1]", "s.yaml:1:1: a scenario is a mapping: name, domains, steps, ..."),
         (HEAD + "steps:\n  - start: wbe\n", "s.yaml:5:12: no domain 'wbe'; did you mean 'web'?"),
-        (HEAD + "steps:\n  - strat: web\n", "s.yaml:5:5: unknown key 'strat'; did you mean 'stat'?"),
+        (HEAD + "steps:\n  - stert: web\n", "s.yaml:5:5: unknown key 'stert'; did you mean 'start'?"),
         (HEAD + "steps:\n  - {start: web, destroy: web}\n", "s.yaml:5:5: a step has exactly one verb; this one has start and destroy"),
         (HEAD + "steps:\n  - {at: 5s}\n", "s.yaml:5:5: a step has exactly one verb; this one has none"),
         (HEAD + "steps:\n  - {destroy: web, paused: true}\n", "s.yaml:5:5: 'paused' goes with start and create_xml, not with 'destroy'"),
@@ -65,7 +66,7 @@ def test_a_right_scenario_is_loaded(tmp_path: Path) -> None:
         (HEAD + "steps:\n  - join: bg\n", "s.yaml:5:11: no background step 'bg'"),
         (HEAD + "steps:\n  - {start: web, as: x}\n  - {stat: web, as: x}\n", "s.yaml:6:21: the label 'x' is taken"),
         (HEAD + "steps:\n  - parallel: [{start: nobody}]\n", "s.yaml:5:24: no domain 'nobody'; known: web"),
-        (HEAD + "steps:\n  - wait_for: {domain: wbe, state: runing}\n", "s.yaml:5:36: unknown state 'runing'; did you mean 'RUNNING'?"),
+        (HEAD + "steps:\n  - wait_for: {domain: wbe, state: runnig}\n", "s.yaml:5:36: unknown state 'runnin'; did you mean 'RUNNING'?"),
         (HEAD + "steps:\n  - kill: {domain: web, signal: SIGTREM}\n", "s.yaml:5:33: unknown signal 'SIGTREM'; did you mean 'SIGTERM'?"),
         (HEAD + "steps:\n  - kill: wbe\n", "s.yaml:5:11: no domain 'wbe'; did you mean 'web'?"),
         (HEAD + "steps:\n  - call: nothere.py:f\n", "s.yaml:5:11: no file 'nothere.py' beside the scenario"),
@@ -77,7 +78,7 @@ def test_a_right_scenario_is_loaded(tmp_path: Path) -> None:
         (HEAD + "steps:\n  - {start: web, expect: {events: [[web, RESUMD, UNPAUSED]]}}\n", "s.yaml:5:36: unknown event 'RESUMD'; did you mean 'RESUMED'?"),
         (HEAD + "steps:\n  - {start: web, expect: {events: [[web, RESUMED]]}}\n", "s.yaml:5:36: RESUMED has a detail; known: FROM_SNAPSHOT, MIGRATED, POSTCOPY, POSTCOPY_FAILED, UNPAUSED"),
         (HEAD + "steps:\n  - {start: web, expect: {events: [[wbe, REBOOT]]}}\n", "s.yaml:5:36: no domain 'wbe'; did you mean 'web'?"),
-        (RIGHT + "expect: {states: {wbe: running}}\n", "s.yaml:6:19: no domain 'wbe'; did you mean 'web'?"),
+        (RIGHT + "expect: {states: {wbe: runnigg}}\n", "s.yaml:6:19: no domain 'wbe'; did you mean 'web'?"),
         (RIGHT + "expect: {leftovers: some}\n", "s.yaml:6:21: 'some' is not possible here; known: none"),
         (RIGHT + "expect: {event_counts: {STARTED/BOTED: 1}}\n", "s.yaml:6:24: unknown detail 'BOTED' of STARTED; did you mean 'BOOTED'?"),
         (RIGHT + "fake: {wbe: []}\n", "s.yaml:6:8: no domain 'wbe'; did you mean 'web'?"),
@@ -85,12 +86,14 @@ def test_a_right_scenario_is_loaded(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_has_its_place_and_the_nearest_word(tmp_path: Path, text: str, expected: str) -> None:
-    assert any(found.startswith(expected) for found in mistakes_of(tmp_path, text)), mistakes_of(tmp_path, text)
+    assert any(found.startswith(expected) for found in mistakes_of(tmp_path, text)), mistakes_of(
+        tmp_path, text
+    )
 
 
 def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
     text = (
-        "nmae: x\npolicy: none\ndomains:\n  web: {memory: 1, xml: gone.xml}\n"
+        "nama: x\npolicy: none\ndomains:\n  web: {memory: 1, xml: gone.xml}\n"
         "fake: {web: [{at: start}]}\nsteps:\n  - start: wbe\n"
     )
 
@@ -112,7 +115,9 @@ def test_a_document_beside_the_scenario_or_above_it_is_found(tmp_path: Path) -> 
 
 
 def test_a_mistake_in_a_document_has_the_documents_line(tmp_path: Path) -> None:
-    (tmp_path / "x.xml").write_text("<domain type='qemu'>\n<name>x</name>\n<memory>lots</memory></domain>", "utf-8")
+    (tmp_path / "x.xml").write_text(
+        "<domain type='qemu'>\n<name>x</name>\n<memory>lots</memory></domain>", "utf-8"
+    )
 
     (mistake,) = mistakes_of(tmp_path, "name: x\ndomains: {web: {xml: x.xml}}\nsteps: [start: web]\n")
 
@@ -120,7 +125,7 @@ def test_a_mistake_in_a_document_has_the_documents_line(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_a_document_inside_the_scenario_has_the_scenarios_line(tmp_path: Path) -> None:
-    text = "name: x\ndomains:\n  web:\n    xml: |\n      <domain type='qemu'>\n      <name>x</nam>\n      </domain>\nsteps: [start: web]\n"
+    text = "name: x\ndomains:\n  web:\n    xml: |\n      <domain type='qemu'>\n      <name>x</nim>\n      </domain>\nsteps: [start: web]\n"
 
     (mistake,) = mistakes_of(tmp_path, text)
 
