@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b|for n" + r"ow\b", re.IGNORECASE)
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b|\bXX" + r"X\b(?!x)|(?i:\bfor n" + r"ow\b)")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home/\w+|Users/\w+)/")
 
 
