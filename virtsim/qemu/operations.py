@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from virtsim.errors import (
     ErrorCode,
     ErrorDomain,
+    InternalError,
     NotSupported,
     OperationError,
     OperationFailed,
@@ -129,7 +130,11 @@ async def reset(vm: VirtualMachine, api: str) -> None:
 
 
 async def memory_stats(vm: VirtualMachine, api: str) -> dict[str, int]:
-    """What the balloon says, KiB: ``{"actual": ...}``; empty without a balloon."""
+    """What the balloon says, KiB: ``{"actual": ...}``; empty without a balloon.
+
+    Raises:
+        InternalError: QEMU's answer has no such number.
+    """
     async with _job(vm, Job.QUERY, api):
         check_active(vm)
         assert vm.run is not None  # noqa: S101  (active domains have one)
@@ -137,7 +142,10 @@ async def memory_stats(vm: VirtualMachine, api: str) -> dict[str, int]:
         if balloon is None or balloon.model == "none":
             return {}
         reply = await vm.execute("query-balloon")
-        return {"actual": int(reply["actual"]) // 1024}
+        actual = reply.get("actual") if isinstance(reply, dict) else None
+        if not isinstance(actual, int):
+            raise InternalError("balloon reply was missing balloon data")
+        return {"actual": actual // 1024}
 
 
 async def touch(vm: VirtualMachine, api: str) -> None:

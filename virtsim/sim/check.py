@@ -58,7 +58,7 @@ def check_paths(paths: list[str]) -> Checked:
 
 def _check_file(name: str) -> list[Mistake]:
     if name.endswith(".xml"):
-        return check_document(read_domain_file(name), name)
+        return check_document(read_domain_file(name), name, Path(name).parent)
     return list(load_scenario(name).warnings)
 
 

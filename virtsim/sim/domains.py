@@ -61,16 +61,36 @@ def find_document(name: str, folder: Path) -> Path | None:
     return None
 
 
-def check_document(data: bytes, shown: str) -> list[Mistake]:
-    """What is wrong with a domain document; what nobody understands in it is a ``warning:``."""
+def check_document(data: bytes, shown: str, folder: Path) -> list[Mistake]:
+    """What is wrong with a domain document; what nobody understands in it is a ``warning:``.
+
+    Args:
+        data: the document.
+        shown: what to call it.
+        folder: where the files lie that it names without a path.
+    """
     try:
         parsed = parse_domain(data)
     except VirtsimError as error:
         line, column = getattr(error, "line", None) or 1, getattr(error, "column", None) or 1
         return [Mistake(shown, line, column, error.text.splitlines()[0])]
-    return [
+    warnings = [
         Mistake(shown, item.line or 1, item.column or 1, f"warning: {item.message}")
         for item in parsed.unclaimed
+    ]
+    missing = [
+        Mistake(shown, line, 1, f"no file {name!r} beside the document")
+        for line, name in _missing_files(data, folder)
+    ]
+    return [*warnings, *missing]
+
+
+def _missing_files(data: bytes, folder: Path) -> list[tuple[int, str]]:
+    """Line and name of the files that a right document means to lie beside itself and that do not."""
+    return [
+        (int(str(source.sourceline)), name)  # the stubs know no number
+        for source in _parse(data).findall("devices/disk/source")
+        if (name := source.get("file") or "") and not name.startswith("/") and not (folder / name).is_file()
     ]
 
 

@@ -278,7 +278,7 @@ def _check_xml(reading: _Reading, place: Place, text: str) -> None:
         line, column = document.values[place]
         # A block ("xml: |") begins on the line below its indicator; a quoted text on the line itself.
         offset = line if "\n" in text else line - 1
-        for mistake in check_document(text.encode(), document.file):
+        for mistake in check_document(text.encode(), document.file, reading.folder):
             target = reading.warnings if mistake.message.startswith("warning: ") else reading.mistakes
             target.append(Mistake(document.file, offset + mistake.line, column, mistake.message))
         return
@@ -288,7 +288,7 @@ def _check_xml(reading: _Reading, place: Place, text: str) -> None:
         return
     shown = os.path.relpath(path, Path.cwd())
     try:
-        found = check_document(read_bounded(path, shown, MAX_XML_BYTES), shown)
+        found = check_document(read_bounded(path, shown, MAX_XML_BYTES), shown, path.parent)
     except MistakesError as failure:
         found = failure.mistakes
     for mistake in found:

@@ -143,6 +143,20 @@ def test_what_nobody_understands_in_a_document_is_a_warning(tmp_path: Path) -> N
     assert "zork" in warning.message
 
 
+def test_a_file_that_a_document_names_beside_itself_must_be_there(tmp_path: Path) -> None:
+    xml = (
+        "<domain type='qemu'><name>x</name><memory>131072</memory><os><type>hvm</type></os><devices>\n"
+        "<disk type='file' device='cdrom'><source file='x.iso'/><target dev='hda' bus='ide'/></disk>"
+        "</devices></domain>"
+    )
+    (tmp_path / "x.xml").write_text(xml, encoding="utf-8")
+    text = "name: x\ndomains: {web: {xml: x.xml}}\nsteps: [start: web]\n"
+
+    assert mistakes_of(tmp_path, text) == ["x.xml:2:1: no file 'x.iso' beside the document"]
+    (tmp_path / "x.iso").touch()
+    assert f"{tmp_path}" in load_scenario("s.yaml").cast.members["web"].xml
+
+
 def test_overrides_and_templates_make_the_documents(tmp_path: Path) -> None:
     text = (
         "name: x\ndomains:\n  gpu: {memory: 2GiB, hugepages: 2MiB, vcpus: 3, nics: 2, hostdevs: 1,"

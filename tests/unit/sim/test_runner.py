@@ -124,6 +124,21 @@ expect:
     assert (result.outcome, [str(check) for check in result.failed]) == ("passed", [])
 
 
+def test_an_answer_that_makes_no_sense_is_an_error_of_the_call(tmp_path: Path) -> None:
+    text = """domains: {web: {}}
+fake: {web: [{on: command, match: query-balloon, skip: 1, do: {reply: nonsense}}]}
+steps:
+  - start: web
+  - stat: web
+    expect:
+      state: running
+      error: {text: "internal error: balloon reply was missing balloon data"}
+"""
+    result, _ = run(tmp_path, text)
+
+    assert (result.outcome, [str(check) for check in result.failed]) == ("passed", [])
+
+
 def test_a_limit_can_be_given_to_a_policy(tmp_path: Path) -> None:
     text = """policy: {name: backoff-adaptive, limit: 500ms}
 domains: {web: {}}
