@@ -42,7 +42,7 @@ unit: $(VENV)/dev.stamp
 	$(BIN)/pytest -q -n 2
 
 pythons: $(VENV)/dev.stamp
-	$(BIN)/tox -q run -e py311,py312,py313 $(addprefix --discover ,$(OTHER_PYTHONS))
+	$(BIN)/tox -q run -e py311,py312,py313 $(if $(OTHER_PYTHONS),--discover $(OTHER_PYTHONS))
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/monitor_workload.py

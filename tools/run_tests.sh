@@ -20,12 +20,10 @@ step mypy "$bin/mypy"
 
 rm -f .coverage .coverage.*
 if [ -n "$others" ]; then
-    discover=""
-    for python in $others; do discover="$discover --discover $python"; done
     current=$("$PYTHON" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
     envs=$(echo "py311 py312 py313" | tr ' ' '\n' | grep -v "$current" | paste -sd, -)
     # shellcheck disable=SC2086
-    step pythons "$bin/tox" -q run -e "$envs" $discover -- -n 2 tests/unit tests/contract tests/sim
+    step pythons "$bin/tox" -q run -e "$envs" --discover $others -- -n 2 tests/unit tests/contract tests/sim
 fi
 step tests "$bin/pytest" -q -n 2 --cov --cov-report=
 step coverage "$PYTHON" tools/check_coverage.py

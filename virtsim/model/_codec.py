@@ -18,6 +18,7 @@ __all__ = [
     "HEX2",
     "HEX4",
     "INT",
+    "KIB",
     "ONOFF",
     "TEXT",
     "UINT",
@@ -167,6 +168,8 @@ def _factor(unit: str) -> int:
 TEXT = Codec(_same, _same)
 UINT = unsigned(32)
 UINT64 = unsigned(64)
+#: A size in KiB, whose bytes fit into 64 bits.
+KIB = unsigned(54)
 INT = Codec(_decode_int, str, bounds=(-(1 << 31), (1 << 31) - 1))
 HEX2 = hexadecimal(2)
 HEX4 = hexadecimal(4)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from virtsim.errors import ErrorCode
-from virtsim.model._codec import TEXT, UINT64, Codec
+from virtsim.model._codec import KIB, TEXT, Codec
 
 __all__ = ["Spec", "Variants", "Wording", "at", "each", "flag", "raw", "sub"]
 
@@ -99,7 +99,7 @@ def at(
 ) -> Any:
     """A leaf: text of an element or an attribute."""
     spec = Spec(
-        path, UINT64 if unit is not None else codec, "leaf", required=required, unit=unit, words=words
+        path, KIB if unit is not None else codec, "leaf", required=required, unit=unit, words=words
     )
     return dataclasses.field(default=default, metadata={"xml": spec})
 
