@@ -224,3 +224,10 @@ def test_addresses_survive_a_new_device() -> None:
     assert after.devices.disks == before.devices.disks
     assert after.devices.interfaces[0] == before.devices.interfaces[0]
     assert after.devices.interfaces[1].address == PciAddress(bus=9)
+
+
+def test_a_usb_device_on_a_pci_bus_that_is_not_there_is_refused() -> None:
+    hub = "<hub type='usb'><address type='pci' bus='0x01' slot='0x00'/></hub>"
+
+    with pytest.raises(ConfigUnsupported, match="PCI bus 1, which this machine does not have"):
+        command_line(kept(document(devices=hub)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from virtsim.errors import ConfigUnsupported
 from virtsim.model.address import PciAddress, UsbAddress, VirtioSerialAddress
 from virtsim.model.domain import Domain
 from virtsim.qemu.live import InstancePaths
@@ -67,8 +68,14 @@ def on_off(value: bool) -> str:  # noqa: FBT001 - it says it all
 
 
 def place(build: Build, address: Any) -> dict[str, Any]:
-    """The ``bus``, ``addr``, ``port`` ... properties that put a device where its address says."""
+    """The ``bus``, ``addr``, ``port`` ... properties that put a device where its address says.
+
+    Raises:
+        ConfigUnsupported: it says a PCI bus that the machine does not have.
+    """
     if isinstance(address, PciAddress):
+        if address.bus not in build.buses:
+            raise ConfigUnsupported(f"a device is on PCI bus {address.bus}, which this machine does not have")
         addr = f"0x{address.slot:x}" + (f".0x{address.function:x}" if address.function else "")
         found: dict[str, Any] = {"bus": build.buses[address.bus]}
         if address.multifunction is not None:
