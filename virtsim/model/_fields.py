@@ -98,9 +98,7 @@ def at(
     words: Wording = Wording(),
 ) -> Any:
     """A leaf: text of an element or an attribute."""
-    spec = Spec(
-        path, KIB if unit is not None else codec, "leaf", required=required, unit=unit, words=words
-    )
+    spec = Spec(path, KIB if unit is not None else codec, "leaf", required=required, unit=unit, words=words)
     return dataclasses.field(default=default, metadata={"xml": spec})
 
 
