@@ -58,6 +58,11 @@ class Codec:
     words: tuple[str, ...] = ()
     bounds: tuple[int, int] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether the canonical text never needs escaping: it is a number, or one of our own words."""
+        return bool(self.words) or self.bounds is not None
+
 
 def _same(text: str) -> str:
     return text

@@ -9,7 +9,7 @@ import dataclasses
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from virtsim.model._codec import Codec
 from virtsim.model._fields import Kind, Spec, Wording
@@ -17,6 +17,10 @@ from virtsim.model._fields import Kind, Spec, Wording
 __all__ = ["NAMESPACES", "Leaf", "Node", "Raw", "Sub", "evolve", "plan"]
 
 T = TypeVar("T")
+
+#: An attribute ready to be written: its field, ``" name='"``, the encoder, whether its text needs no escaping,
+#: and what follows the closing quote.
+Spelled: TypeAlias = tuple[str, str, Callable[[Any], str], bool, str]
 
 #: Prefixes that paths may use; the reader reports names of a namespace as "uri local".
 NAMESPACES: dict[str, str] = {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
@@ -69,6 +73,7 @@ class Node:
     required: list[tuple[str, Spec]] = dataclasses.field(default_factory=list)
     lists: list[str] = dataclasses.field(default_factory=list)
     written: tuple[Leaf, ...] = ()
+    spelled: tuple[Spelled, ...] = ()
     order: tuple[Node | Sub | Raw, ...] = ()
     owned: Callable[[Any], Any] | None = None
     nothing: Any = None
@@ -169,6 +174,16 @@ def _claim(node: Node, name: str, attr: str | None, spec: Spec) -> None:
 def _freeze(node: Node) -> dict[str, Any]:
     """Fix the order of a node; returns its fields with the value of each that writes nothing."""
     node.written = tuple(leaf for leaf in node.attrs.values() if leaf is not None)
+    node.spelled = tuple(
+        (
+            leaf.name,
+            f" {leaf.attr}='",
+            leaf.codec.encode,
+            leaf.codec.plain,
+            f" {leaf.unit}='KiB'" if leaf.unit is not None else "",
+        )
+        for leaf in node.written
+    )
     node.order = tuple(node.children.values())
     fields: dict[str, Any] = {leaf.name: None for leaf in node.written}
     if node.text is not None:

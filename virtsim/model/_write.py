@@ -72,7 +72,7 @@ def _write(
                 _write(child, value, child.tag, inner, out)
         else:
             _write_owned(child, getattr(value, child.name), inner, out)
-    name = _prefixed(tag)
+    name = _prefixed(tag) if " " in tag else tag
     if len(out) > mark + 1:
         out[mark] = f"{pad}<{name}{head}>{body or ''}"
         out.append(f"{pad}</{name}>")
@@ -86,12 +86,11 @@ def _write(
 
 def _attributes(node: Node, value: Any) -> str:
     text = ""
-    for leaf in node.written:
-        found = getattr(value, leaf.name)
+    for name, opening, encode, plain, following in node.spelled:
+        found = getattr(value, name)
         if found is not None:
-            text += f" {leaf.attr}='{escape(leaf.codec.encode(found), attribute=True)}'"
-            if leaf.unit is not None:
-                text += f" {leaf.unit}='KiB'"
+            written = encode(found)
+            text += f"{opening}{written if plain else escape(written, attribute=True)}'{following}"
     return text
 
 
