@@ -18,8 +18,8 @@ __all__ = ["NAMESPACES", "Leaf", "Node", "Raw", "Sub", "evolve", "plan"]
 
 T = TypeVar("T")
 
-#: An attribute ready to be written: its field, ``" name='"``, the encoder, whether its text needs no escaping,
-#: and what follows the closing quote.
+#: An attribute ready to be written: its field, ``" name='"``, the encoder, whether its text needs no
+#: escaping, and what follows the closing quote.
 Spelled: TypeAlias = tuple[str, str, Callable[[Any], str], bool, str]
 
 #: Prefixes that paths may use; the reader reports names of a namespace as "uri local".
