@@ -43,7 +43,7 @@ TURNS_PER_LIMIT = 20
 #: the process ever allocated, and so would the moment at which an abandoned generator is closed. So few that
 #: what is looked through is still in the processor's cache: 250,000 cost three times as much for each object.
 GC_CALLBACKS = 20_000
-#: So many collections of one generation make the next older one due: what lives longer is looked at less often.
+#: So many collections of one generation make the next older one due: what lives long is looked at less often.
 GC_PROMOTION = 10
 #: Cancelled timers are swept out of the heap when there are more than this many and they are the majority.
 SWEEP_TIMERS = 256
