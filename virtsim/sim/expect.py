@@ -6,7 +6,7 @@ file.
 
 **On the real clock exact times become bounds**, because a real nap is longer than asked for and a real
 process takes time to start: a duration of E may take from 0.95 E - 5 ms to 1.25 E + 2 s; a number of
-attempts n may be anything from half of it to n + 1 (a list of attempts is judged by its length). Orders,
+attempts n may be anything from half of it to n + 3 (a list of attempts is judged by its length). Orders,
 states, events, errors and QMP commands stay exact.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["Check", "Failure", "StepWindow", "check_run", "check_step"]
 #: See the module's docstring.
 REAL_SHORTER, REAL_EARLY_NS = 0.95, 5_000_000
 REAL_LONGER, REAL_LATE_NS = 1.25, 2_000_000_000
-REAL_FEWER = 0.5
+REAL_FEWER, REAL_MORE = 0.5, 3
 
 #: Where a state begins that was never noted: defined and not started.
 FIRST_STATE = ("SHUTOFF", "UNKNOWN")
@@ -258,7 +258,7 @@ def _check_attempts(wanted: int | tuple[int, ...], window: StepWindow, target: s
     number = wanted if isinstance(wanted, int) else len(wanted)
     if not real:
         return Check("attempts", len(tries) == number, number, len(tries))
-    low, high = int(number * REAL_FEWER), number + 1
+    low, high = int(number * REAL_FEWER), number + REAL_MORE
     return Check("attempts", low <= len(tries) <= high, f"{low} to {high}", len(tries))
 
 

@@ -54,7 +54,7 @@ _TAIL = """## On the real clock
 
 Exact times become bounds, because a real nap is longer than asked for and a real process takes time to
 start: a duration of E may take from 0.95 E - 5 ms to 1.25 E + 2 s; a number of attempts n may be anything
-from n / 2 to n + 1, and a list of attempts is judged by its length. Orders, states, events, errors and
+from n / 2 to n + 3, and a list of attempts is judged by its length. Orders, states, events, errors and
 QMP commands stay exact.
 
 ## The fake's script
