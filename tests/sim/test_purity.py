@@ -46,8 +46,10 @@ def hook(event, arguments):
         if not path.startswith(out) and not path.endswith((".py", ".pyc", ".so", ".gz", ".json", ".j2")):
             seen.append(f"open {path}")
     elif event in ACTS and not any(isinstance(item, str) and item.startswith(out) for item in arguments):
-        if event == "os.listdir" and str(arguments[0]).startswith(("/proc/self/fd", sys.prefix,
-        sys.base_prefix)):
+        # pathlib lists with the one up to Python 3.12 and with the other from 3.13 on.
+        if event in {"os.listdir", "os.scandir"} and str(arguments[0]).startswith(
+            ("/proc/self/fd", sys.prefix, sys.base_prefix)
+        ):
             return  # counting our own descriptors; looking for a module
         seen.append(f"{event} {arguments}")
 

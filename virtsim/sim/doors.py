@@ -10,6 +10,8 @@ differs from run to run. So executors, subprocesses, signals and real hosts are 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import os
 import socket
 import stat
@@ -86,7 +88,7 @@ class GuardedLoop(_Base):
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> Any:
         """Refused, or counted while the clock stands still."""
-        self._outside(f"running {getattr(func, '__qualname__', func)!s} in an executor")
+        self._outside(f"running {_called(func)} in an executor")
         future = super().run_in_executor(executor, func, *args)
         self._external += 1
         future.add_done_callback(self._finished_outside)
@@ -324,6 +326,18 @@ class GuardedLoop(_Base):
     def _no_tls(ssl: Any) -> None:
         if ssl:
             raise SimForbidden("the memory net has no TLS")
+
+
+def _called(func: Any) -> str:
+    """The name of what an executor was to run, without an address in memory: it may stand in a journal."""
+    if isinstance(func, functools.partial):
+        inner = func.func
+        if getattr(inner, "__name__", "") == "run" and isinstance(
+            getattr(inner, "__self__", None), contextvars.Context
+        ):
+            return _called(func.args[0])  # what asyncio.to_thread makes of a function
+        return _called(inner)
+    return str(getattr(func, "__qualname__", None) or type(func).__qualname__)
 
 
 def _bind_real(path: str | bytes) -> socket.socket:

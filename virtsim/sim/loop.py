@@ -414,7 +414,11 @@ def run(
 
     Raises:
         SimDeadlock, SimLivelock, EndOfTime: the run cannot go on; the text says where each task waits.
+        RuntimeError: a loop is running in this thread already.
     """
+    if asyncio._get_running_loop() is not None:
+        main.close()  # it will never be awaited, and that has just been said
+        raise RuntimeError("a virtual run cannot be started from a running event loop")
     was_enabled = gc.isenabled()
     gc.freeze()  # what is garbage already stays so, unfinalised, until after the run
     gc.disable()

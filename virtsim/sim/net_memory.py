@@ -79,6 +79,8 @@ class MemorySocket:
     """A descriptor of a bound socket: a `ServerSocket`, a `Listener`, and a socket for asyncio's Server."""
 
     type = socket.SOCK_STREAM
+    #: asyncio prints it.
+    proto = 0
 
     def __init__(self, net: MemoryNet, node: _Node, fd: int) -> None:
         self.fd = fd
@@ -103,6 +105,10 @@ class MemorySocket:
     def getsockname(self) -> Any:
         """As `socket.socket.getsockname`."""
         return self._node.name
+
+    def getpeername(self) -> Any:
+        """As a listener's: there is no peer."""
+        raise _os_error(errno.ENOTCONN, self.path)
 
     def fileno(self) -> int:
         """The number under which a child inherits this descriptor."""

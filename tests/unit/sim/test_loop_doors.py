@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -47,6 +48,26 @@ def test_the_way_out_is_locked(door: str, net: str) -> None:
         assert here().time_ns() == 0
 
     run(main(), net=net)  # type: ignore[arg-type]
+
+
+def test_the_refusal_of_a_thread_names_the_function_and_no_address_in_memory() -> None:
+    async def main() -> None:
+        for job in (
+            lambda: asyncio.to_thread(len, []),
+            lambda: here().run_in_executor(None, partial(len, [])),
+        ):
+            with pytest.raises(SimForbidden, match=r"^running len in an executor is not possible"):
+                await job()
+
+    run(main())
+
+
+def test_a_server_on_the_memory_net_can_be_printed() -> None:
+    async def main() -> str:
+        async with await asyncio.start_server(print, "localhost", 0) as server:
+            return repr(server)
+
+    assert "family=" in run(main())
 
 
 def test_a_socket_of_the_kernel_cannot_be_connected_on_a_memory_net() -> None:

@@ -323,6 +323,27 @@ def test_debug_mode_gives_the_same_times_and_reports_slow_callbacks(
     assert "took 0.000 seconds" in caplog.text
 
 
+def test_a_run_inside_of_a_run_is_refused_and_leaves_nothing_unawaited() -> None:
+    async def inner() -> None:
+        raise AssertionError
+
+    async def main() -> float:
+        with pytest.raises(RuntimeError, match="from a running event loop"):
+            run(inner())
+        await asyncio.sleep(1)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 1.0
+
+
+def test_a_run_inside_of_an_ordinary_loop_is_refused_too() -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="from a running event loop"):
+            run(asyncio.sleep(1))
+
+    asyncio.run(main())
+
+
 def test_a_closed_loop_says_so() -> None:
     loop = VirtualLoop()
     loop.close()
