@@ -41,6 +41,8 @@ def parse(document: str | bytes, tag: str, cls: type, label: str) -> tuple[Any, 
         reader.parser.Parse(data, True)  # noqa: FBT003 - the C function takes no keywords
     except expat.ExpatError as error:
         raise _syntax_error(data, label, error) from None
+    finally:
+        del reader.parser  # it holds the reader's methods: a cycle would keep the document until a collection
     return reader.result, tuple(reader.unclaimed)
 
 
