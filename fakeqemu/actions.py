@@ -68,7 +68,7 @@ class Accept(Action):
 
 
 class CloseListener(Action):
-    """Stop listening on a chardev; the socket file stays."""
+    """Stop listening on a chardev, or close the listener that was handed in for it; the socket file stays."""
 
     __slots__ = ("chardev",)
 

@@ -155,7 +155,7 @@ def _distort(machine: FakeQemu, session: Session, request: Request, do: dict[str
         machine.send(conn, reply_text(encode(do["reply"]), request.ident, has_id=request.has_id))
     elif "oversize" in do:
         bare = reply_text('""', request.ident, has_id=request.has_id)
-        padding = "x" * max(0, do["oversize"] - len(bare) - 2)
+        padding = "x" * max(0, do["oversize"] - len(bare))
         machine.send(conn, reply_text(f'"{padding}"', request.ident, has_id=request.has_id))
 
 

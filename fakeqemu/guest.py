@@ -16,8 +16,8 @@ __all__ = [
     "settle_balloon", "stop", "system_reset",
 ]  # fmt: skip
 
-#: States from which only a reset leads on (runstate_needs_reset).
-NEEDS_RESET = ("internal-error", "shutdown", "guest-panicked")
+#: States from which only a reset leads on (runstate_needs_reset); a guest that panicked may run on.
+NEEDS_RESET = ("internal-error", "shutdown")
 
 
 def resume(machine: FakeQemu) -> None:

@@ -68,8 +68,8 @@ class FakeQemu:
     """
 
     __slots__ = (
-        "_after", "_conns", "_dead", "_host", "_listening", "_out", "_profile", "_started_ns", "actions",
-        "argv", "balloon",
+        "_after", "_conns", "_dead", "_doomed", "_host", "_listening", "_out", "_profile", "_started_ns",
+        "actions", "argv", "balloon",
         "boot_done", "line", "model", "now_ns", "pid", "powerdown_pending", "rules", "runstate", "script",
         "seed", "sessions", "wall_ns",
     )  # fmt: skip
@@ -104,6 +104,7 @@ class FakeQemu:
         self._out: list[Step] = []
         self._after: list[Step] = []
         self._dead = False
+        self._doomed = False
         self._started_ns = 0
         self._listening: list[Chardev] = []
         self._conns: dict[int, str] = {}
@@ -193,7 +194,7 @@ class FakeQemu:
             return []
         until = self.uninterruptible_until(now_ns)
         if until is not None:
-            self.later(until - now_ns, lambda: self._signal(signum, sender))
+            self.later(until - now_ns, lambda: None if self._doomed else self._signal(signum, sender))
         else:
             self._signal(signum, sender)
         return self._take()
@@ -216,6 +217,10 @@ class FakeQemu:
         """How long the process stays in the process table after its sockets have closed."""
         wait: int = self.word("linger") or 0
         return wait
+
+    def doomed(self) -> None:
+        """SIGKILL waits for the end of the D state: the kernel then delivers it before any other signal."""
+        self._doomed = True
 
     def gone(self) -> None:
         """The driver has ended the process, by SIGKILL or after the last step: nothing more happens."""
@@ -338,6 +343,11 @@ class FakeQemu:
         if clean and self.line.pidfile is not None:
             steps.append((0, Unlink(self.line.pidfile)))
         wait = self.linger_ns if linger else 0
+        if wait:  # a listener that was handed in and not looked at yet goes with the other descriptors
+            served = [chardev.id for chardev in self._listening]
+            for chardev in self.line.chardevs.values():
+                if chardev.fd is not None and chardev.id not in served:
+                    steps.append((0, CloseListener(chardev.id)))
         steps.append((wait, Exit(code) if code is not None else Kill(signum)))
         return steps
 

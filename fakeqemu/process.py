@@ -79,6 +79,7 @@ class Process:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._listeners: dict[str, Socket] = {}
         self._bound: dict[str, Socket] = {}
+        self._adopted: set[str] = set()
         self._conns: dict[int, _Connection] = {}
         self._next_conn = 1
         self._parent: int | None = None
@@ -180,6 +181,7 @@ class Process:
     def _adopt(self, chardev: str, fd: int) -> Socket | None:
         try:
             sock = Socket(fileno=fd)
+            self._adopted.add(chardev)
             posix.set_inheritable(fd, False)  # noqa: FBT003 - the system call's own signature
         except OSError as error:
             self._plan(self._machine.adopt_failed(self._now(), chardev, fd, reason(error)))
@@ -214,6 +216,13 @@ class Process:
             if sock is not None:
                 self._forget(sock.fileno())
                 sock.close()
+                return
+        chardev = self._machine.line.chardevs.get(action.chardev)
+        if chardev is not None and chardev.fd is not None and action.chardev not in self._adopted:
+            try:
+                posix.close(chardev.fd)
+            except OSError:
+                pass  # it was never open
 
     def _unlink(self, action: do.Unlink) -> None:
         try:

@@ -229,7 +229,14 @@ class Error(Strict):
     """An error reply."""
 
     class_: Annotated[
-        Literal["GenericError", "CommandNotFound", "DeviceNotActive", "DeviceNotFound", "KVMMissingCap"],
+        Literal[
+            "GenericError",
+            "CommandNotFound",
+            "DeviceNotActive",
+            "DeviceNotFound",
+            "KVMMissingCap",
+            "MigrationExpected",  # of QEMUs before 1.2
+        ],
         Field(alias="class"),
     ] = "GenericError"
     desc: str

@@ -32,7 +32,7 @@ def stop(machine: FakeQemu, session: Session) -> None:
 
 @command("cont")
 def cont(machine: FakeQemu, session: Session) -> None:
-    """Run on; a machine that shut down or panicked wants a reset first."""
+    """Run on; a machine that shut down wants a reset first."""
     del session
     if machine.runstate in guest.NEEDS_RESET:
         raise CommandError("GenericError", "Resetting the Virtual Machine is required")

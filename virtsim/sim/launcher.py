@@ -280,6 +280,7 @@ class SimProcess:
             return
         until = self._machine.uninterruptible_until(now)
         if until is not None:
+            self._machine.doomed()
             self._later(until - now, self._killed)
         else:
             self._killed()
@@ -368,6 +369,13 @@ class SimProcess:
             listener = held.pop(action.chardev, None)
             if listener is not None:
                 listener.close()
+                return
+        chardev = self._machine.line.chardevs.get(action.chardev)
+        listener = (
+            self._inherited.pop(chardev.fd, None) if chardev is not None and chardev.fd is not None else None
+        )
+        if listener is not None:
+            listener.close()
 
     def _remove(self, action: do.Unlink) -> None:
         is_socket = any(chardev.path == action.path for chardev in self._machine.line.chardevs.values())
