@@ -44,7 +44,7 @@ def _kibibytes(text: str) -> int:
     size = parse_size(text)
     if text.strip().isdigit():
         raise ValueError(f"a size needs a unit, as in 512MiB or 402GiB: {text!r}")
-    return size // 1024
+    return -(-size // 1024) if "." in text else size // 1024  # 1.99GiB: rounded up, as in scenarios
 
 
 DURATION_MS = _Unit("duration", _milliseconds)

@@ -35,6 +35,8 @@ def _size(value: Any) -> int:
     if not isinstance(value, str) or not value.strip().strip("0123456789."):
         raise ValueError("a size needs a unit, as in 512MiB or 402GiB")
     size = parse_size(value)
+    if "." in value and size >= 1024:  # 1.99GiB is no whole number of KiB: rounded up, as libvirt does
+        size = -(-size // 1024) * 1024
     if size == 0 or size % 1024:
         raise ValueError(f"a size here is a whole number of KiB and not zero: {value!r}")
     return size

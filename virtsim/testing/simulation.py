@@ -62,7 +62,7 @@ class Simulation:
 def simulate(
     story: Callable[[Simulation], Awaitable[T]],
     *,
-    policy: str = "eventful",
+    policy: api.Policy | str = "eventful",
     fake: Mapping[str, Sequence[Any]] | Sequence[Any] = (),
     seed: str = "0",
     end: str = "2h",
@@ -74,7 +74,7 @@ def simulate(
 
     Args:
         story: called with the simulation.
-        policy: how starts wait for the monitor.
+        policy: how starts wait for the monitor: a name, or ``virtsim.api.policy(name, limit_ms)``.
         fake: rules of the fakes' scripts, for all domains or by name; the same rules as in a scenario.
         seed: root of all randomness and identifiers.
         end: the end of time, with a unit.
@@ -87,7 +87,7 @@ def simulate(
     groups = fake if isinstance(fake, Mapping) else {"*": fake}
     scripts = {name: compile_script(list(rules)) for name, rules in groups.items()}
     world = World(Options(), seed, scripts, None)
-    chosen = api.policy(policy)
+    chosen = api.policy(policy) if isinstance(policy, str) else policy
     end_ns = parse_duration_ns(end)
 
     async def main() -> T:
