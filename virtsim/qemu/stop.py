@@ -15,7 +15,7 @@ from virtsim.errors import VirtsimError
 from virtsim.host.context import CURRENT_CALL
 from virtsim.qemu.kill import kill_painfully
 from virtsim.qemu.vm import Run, VirtualMachine, finish
-from virtsim.states.domain import DomainRow, Situation, Trigger
+from virtsim.states.domain import DomainRow, Trigger
 from virtsim.states.job import Job
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def destroy(vm: VirtualMachine, *, graceful: bool, api: str) -> None:
     vm.check(Trigger.DESTROY)
     run = vm.run
     assert run is not None  # noqa: S101  (active domains have one)
-    starting = vm.situation is Situation.STARTING and not run.being_destroyed
+    starting = run.starting and not run.being_destroyed
     await _begin_stop(vm, run, force=not graceful, api=api)
     try:
         if not vm.still(run):

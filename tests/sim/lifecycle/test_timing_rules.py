@@ -140,3 +140,19 @@ def test_an_expected_migration_is_waited_for_four_times() -> None:
     rule: dict[str, Any] = {"on": "command", "match": "cont", "do": {"error": error}}
     assert simulate(story, fake=[rule]) == ("operation failed: resume operation failed", 1200.0)
     assert simulate(story, fake=[rule | {"count": 2}]) == (None, 500.0)
+
+
+@pytest.mark.parametrize("stalled", ["qmp_capabilities", "query-block", "cont"])
+def test_a_destroy_during_a_start_succeeds_wherever_the_start_is(stalled) -> None:
+    """Also between QEMU's RESUME and its reply to ``cont``, when the domain is RUNNING already."""
+
+    async def story(sim: Simulation) -> None:
+        domain = await sim.define("g")
+        start = asyncio.ensure_future(error_of(domain.create()))
+        await asyncio.sleep(5)
+        await domain.destroy()
+        assert sim.now_ms() == 5200
+        assert await start
+        assert (await domain.state())[0] == 5
+
+    simulate(story, policy="fdpass", fake=[{"on": "command", "match": stalled, "do": {"drop": True}}])
