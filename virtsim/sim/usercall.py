@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import inspect
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,23 +40,24 @@ async def call_user_code(where: str, folder: Path, stage: Any) -> Any:
         Exception: whatever the function raises.
     """
     file, _, name = where.rpartition(":")
-    function = getattr(_module(folder / file), name, None)
-    if not callable(function):
-        raise UserCodeError(f"{file} has no function {name!r}")
+    module_name = f"virtsim_scenario_{Path(file).stem}"
+    sys.modules.pop(module_name, None)  # what appears inside of the block gets its real clock back after it
     loop = asyncio.get_running_loop()
-    if not isinstance(loop, VirtualLoop):
-        result = function(stage)
-        return await result if inspect.isawaitable(result) else result
-    with virtual_wallclock(loop, EPOCH_NS):
+    with virtual_wallclock(loop, EPOCH_NS) if isinstance(loop, VirtualLoop) else nullcontext():
+        # Imported in here, so that ``from time import sleep`` is virtual too, and code of the module itself.
+        function = getattr(_module(module_name, folder / file), name, None)
+        if not callable(function):
+            raise UserCodeError(f"{file} has no function {name!r}")
         result = function(stage)
         return await result if inspect.isawaitable(result) else result
 
 
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"virtsim_scenario_{path.stem}", path)
+def _module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserCodeError(f"{path.name} is not Python code")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses, pickle and the wall clock look for it
     try:
         spec.loader.exec_module(module)
     except Exception as error:
