@@ -15,6 +15,7 @@ Later words override earlier ones in ``at: start``; of the ``on`` rules the firs
 
 from __future__ import annotations
 
+import math
 import signal as signals
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -50,7 +51,7 @@ def script_mistakes(data: Any) -> list[tuple[Path, str]]:
         elif "at" not in rule and "on" not in rule:
             mistakes.append(((index,), "a rule begins with `at: start`, `at: <time>` or `on: <step>`"))
         else:
-            mistakes += _empty((index,), rule) or _of_rule(index, rule)
+            mistakes += _empty((index,), rule) or _of_rule(index, rule) or _said((index,), rule)
     return mistakes
 
 
@@ -114,6 +115,24 @@ def _empty(path: Path, node: Any) -> list[tuple[Path, str]]:
             else:
                 found += _empty((*path, str(key)), value)
     return found
+
+
+def _said(path: Path, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
+    """What a valid rule says in JSON, but JSON cannot say: YAML has dates, bytes, sets and not-a-numbers."""
+    do = rule.get("do", {})
+    return _not_json((*path, "do", "reply"), do.get("reply")) + _not_json(
+        (*path, "do", "emit", "data"), do.get("emit", {}).get("data")
+    )
+
+
+def _not_json(path: Path, node: Any) -> list[tuple[Path, str]]:
+    if node is None or isinstance(node, str | int) or (isinstance(node, float) and math.isfinite(node)):
+        return []
+    if isinstance(node, Mapping):
+        return [mistake for key, value in node.items() for mistake in _not_json((*path, key), value)]
+    if isinstance(node, list | tuple):
+        return [mistake for key, value in enumerate(node) for mistake in _not_json((*path, key), value)]
+    return [(path, f"JSON cannot say {str(node)!r}; quote it if it is text")]
 
 
 def _real(rule: Any, path: Path) -> Path:

@@ -107,7 +107,10 @@ class Script:
             found = JSONReader().feed(data)
             if len(found) != 1 or found[0][1] is not None:
                 raise ScriptError(f"{path}: {found[0][1] if found else 'cut off'}")
-            return cls.from_compiled(found[0][0])
+            try:
+                return cls.from_compiled(found[0][0])
+            except ScriptError as error:
+                raise ScriptError(f"{path}: {error}") from error
         return cls(_compiler()(data, path))
 
 

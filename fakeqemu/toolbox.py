@@ -62,11 +62,13 @@ def profiles() -> None:
 def check(files: tuple[str, ...]) -> None:
     """Check behaviour scripts; every mistake as file:line:column: message."""
     from fakeqemu.check import check_text
+    from fakeqemu.script import MAX_FILE
 
     wrong = False
     for name in files:
         try:
-            data = Path(name).read_bytes()
+            with Path(name).open("rb") as file:
+                data = file.read(MAX_FILE + 1)
         except OSError as error:
             click.echo(f"{name}: {error.strerror}", err=True)
             wrong = True

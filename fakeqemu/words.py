@@ -101,7 +101,18 @@ def _signal(value: object) -> str:
     )
 
 
+def _ignorable(value: object) -> str:
+    if value == "SIGKILL":
+        raise PydanticCustomError("signal", "no process can ignore SIGKILL; `uninterruptible` delays it")
+    return _signal(value)
+
+
 SignalName = Annotated[str, BeforeValidator(_signal), WithJsonSchema({"enum": list(SIGNALS)})]
+Ignorable = Annotated[
+    str,
+    BeforeValidator(_ignorable),
+    WithJsonSchema({"enum": [name for name in SIGNALS if name != "SIGKILL"]}),
+]
 
 
 class Strict(BaseModel):
@@ -189,7 +200,7 @@ class StartRule(Strict):
     accept: AcceptWord | None = None
     greeting: Greeting | None = None
     linger: Duration | None = None
-    ignore: list[SignalName] | None = None
+    ignore: list[Ignorable] | None = None
     uninterruptible: Duration | None = None
     guest: Guest | None = None
     #: Whether the files behind disks must be there. In a made-up world (any script) they need not.

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import math
+from datetime import date
+
 import pytest
+from click.testing import CliRunner
 
 from fakeqemu.check import check_text, compile_text
 from fakeqemu.grammar import COMPILED_VERSION, FakeScript, compile_rules, nearest, script_mistakes
 from fakeqemu.script import Rules, Script, ScriptError
+from fakeqemu.toolbox import main
 from tests.helpers.puppet import script_of
 
 
@@ -33,6 +38,7 @@ def mistake(*rules):
         ({"at": "start", "socket": {"never": False}}, (0, "socket", "never"), "only `true`"),
         ({"at": "start", "socket": {"mode": -1}}, (0, "socket", "mode"), "greater than or equal"),
         ({"at": "start", "ignore": ["SIGTREM"]}, (0, "ignore", 0), "did you mean 'SIGTERM'"),
+        ({"at": "start", "ignore": ["SIGKILL"]}, (0, "ignore", 0), "no process can ignore SIGKILL"),
         ({"at": "start", "guest": {"powerdown": "5"}}, (0, "guest", "powerdown"), "`ignore`, or a duration"),
         ({"at": "start", "images": "reel"}, (0, "images"), "did you mean 'real'"),
         ({"at": "5x", "do": {"guest": "reset"}}, (0, "at"), "unknown unit 'x'"),
@@ -63,6 +69,17 @@ def mistake(*rules):
         ({"on": "bind", "match": "x", "do": {"delay": "1s"}}, (0,), "`match` needs"),
         ({"on": "bind", "do": {"drop": True}}, (0, "do", "drop"), "there: delay, exit, kill"),
         ({"on": "signal", "match": "SIGTREM", "do": {"drop": True}}, (0,), "did you mean 'SIGTERM'"),
+        (
+            {"on": "command", "do": {"reply": {"day": [date(2020, 1, 31)]}}},
+            (0, "do", "reply", "day", 0),
+            "JSON cannot say '2020-01-31'",
+        ),
+        ({"on": "command", "do": {"reply": math.nan}}, (0, "do", "reply"), "JSON cannot say 'nan'"),
+        (
+            {"at": "1s", "do": {"emit": {"event": "X", "data": {"a": b"x"}}}},
+            (0, "do", "emit", "data", "a"),
+            "JSON cannot say",
+        ),
         ({}, (0,), "a rule begins with"),
         ("x", (0,), "a rule is a mapping"),
     ],
@@ -195,8 +212,16 @@ def test_a_script_file_is_compiled_or_rules(tmp_path):
 def test_a_script_file_that_cannot_be_used(tmp_path, data, words):
     path = tmp_path / "s"
     path.write_text(data)
-    with pytest.raises(ScriptError, match=words):
+    with pytest.raises(ScriptError, match=words) as caught:
         Script.load(str(path))
+    assert str(caught.value).startswith(f"{path}:")
+
+
+def test_checking_an_endless_file_ends():
+    done = CliRunner().invoke(main, ["check", "/dev/zero"])
+
+    assert done.exit_code == 2
+    assert done.output == "/dev/zero:1:1: longer than 16777216 bytes\n"
 
 
 def test_a_script_file_that_is_not_there(tmp_path):
