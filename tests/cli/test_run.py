@@ -171,6 +171,75 @@ def test_a_missing_qemu_exits_with_3(virtsim: Virtsim, monkeypatch: pytest.Monke
     assert done.err.startswith("virtsim run: no /nowhere/qemu here: install it")
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("#!/bin/sh\n", "is no QEMU that works: --version says 'nothing'"),
+        (
+            "#!/bin/sh\necho hmm >&2; exit 1\n",
+            "is no QEMU that works: --version says 'hmm'",
+        ),
+        ("#!/no/such/interpreter\n", "does not run: No such file or directory"),
+        ("not a program", "does not run: Exec format error"),
+    ],
+)
+def test_a_qemu_that_is_none_exits_with_3(
+    virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, said: str
+) -> None:
+    qemu = tmp_path / "qemu"
+    qemu.write_text(program, encoding="utf-8")
+    qemu.chmod(0o755)
+    monkeypatch.setenv("VIRTSIM_QEMU", str(qemu))
+
+    done = virtsim("run", "right.yaml", "--clock", "real", "--hypervisor", "qemu")
+
+    assert done.status == 3
+    assert done.err == f"virtsim run: {qemu} {said}; set VIRTSIM_QEMU to a qemu-system-x86_64\n"
+
+
+def test_what_nobody_caught_is_an_internal_error(virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr("virtsim.cli.run._load", leave)
+
+    assert virtsim("run", "right.yaml").status == 4
+
+
+def test_no_place_for_run_directories_exits_with_3(virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc")
+
+    done = virtsim("run", "right.yaml", "--clock", "real")
+
+    assert done.status == 3
+    assert done.err.startswith(
+        "virtsim run: no folder for runs: /proc/virtsim: No such file or directory; set"
+    )
+
+
+def test_a_process_of_jobs_that_dies_is_an_error_of_its_scenario(
+    virtsim: Virtsim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("user.py").write_text("import os\ndef leave(stage):\n    os._exit(9)\n", encoding="utf-8")
+    text = "name: x\ndomains: {a: {}}\nsteps: [call: 'user.py:leave']\n"
+    for name in ("a.yaml", "b.yaml"):
+        Path(name).write_text(text, encoding="utf-8")
+
+    done = virtsim("run", "a.yaml", "b.yaml", "--jobs", "2")
+
+    assert done.status == 4
+    assert done.out.count("one of the processes of --jobs died") == 2
+    assert "report: reports/latest/index.html" in done.out
+
+
+def test_a_full_disk_exits_with_3(virtsim: Virtsim) -> None:
+    done = virtsim("run", "right.yaml", "--json", "/dev/full")
+
+    assert done.status == 3
+    assert done.err == "virtsim run: /dev/full: No space left on device\n"
+
+
 def test_an_internal_error_exits_with_4_and_keeps_the_traceback_in_a_file(
     virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

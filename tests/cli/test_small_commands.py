@@ -195,3 +195,42 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert process.stderr.read() == ""
 
     assert process.returncode == 0
+
+
+def test_a_run_goes_on_when_its_reader_goes_away(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndomains: {a: {}}\nsteps: [start: a]\n", encoding="utf-8")
+    wrong = "name: b\ndomains: {a: {}}\nsteps: [{start: a, expect: {state: paused}}]\n"
+    (tmp_path / "b.yaml").write_text(wrong, encoding="utf-8")
+
+    done = _shell('exec 3>&1; { "$0" -m virtsim run a.yaml b.yaml; echo "status $?" >&3; } | true', tmp_path)
+
+    assert (done.stdout, done.stderr) == ("status 1\n", "")
+    assert (tmp_path / "reports/latest/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        ("<&-", 0, ""),
+        (">/dev/full", 3, "virtsim: a file or standard output: No space left on device\n"),
+    ],
+)
+def test_standard_streams_may_be_closed_or_full(
+    tmp_path: Path, redirection: str, status: int, said: str
+) -> None:
+    done = _shell(f'"$0" -m virtsim backoff --policy poll200 --json {redirection}', tmp_path)
+
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def _shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        text=True,
+        check=False,
+    )

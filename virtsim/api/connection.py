@@ -78,6 +78,7 @@ class Connection:
         emulator: str = "/usr/bin/qemu-system-x86_64",
         accel: str = "tcg",
         max_queued: int = 0,
+        qemu_version: tuple[int, int] | None = (7, 2),
     ) -> Connection:
         """Open a connection and read the persistent definitions of the run directory.
 
@@ -88,6 +89,8 @@ class Connection:
             accel: "kvm" or "tcg".
             max_queued: libvirt's ``max_queued``: refuse jobs at once when more are queued for a domain;
             0: never.
+            qemu_version: of that emulator: the machine types ``pc`` and ``q35`` become those of this version
+            (``pc-i440fx-7.2``), as libvirt canonicalises them; None keeps the names as they are.
 
         Raises:
             InvalidArgument: an unknown policy or accelerator.
@@ -95,7 +98,14 @@ class Connection:
         if accel not in {"kvm", "tcg"}:
             raise InvalidArgument(f"unknown accelerator '{accel}': kvm or tcg")
         chosen = policy_of_name(policy) if isinstance(policy, str) else policy
-        driver = Driver(context, policy=chosen, emulator=emulator, accel=accel, max_queued=max_queued)
+        driver = Driver(
+            context,
+            policy=chosen,
+            emulator=emulator,
+            accel=accel,
+            max_queued=max_queued,
+            qemu_version=qemu_version,
+        )
         driver.load()
         return cls(driver)
 
@@ -247,7 +257,10 @@ class Connection:
             raise InvalidArgument(f"unsupported config type {fmt}")
         driver = self.driver()
         return " ".join(
-            _quoted(word) for word in native_argv(xml, emulator=driver.emulator, accel=driver.accel)
+            _quoted(word)
+            for word in native_argv(
+                xml, emulator=driver.emulator, accel=driver.accel, qemu_version=driver.qemu_version
+            )
         )
 
     # -- events

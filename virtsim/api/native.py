@@ -24,6 +24,7 @@ def native_argv(
     emulator: str = "/usr/bin/qemu-system-x86_64",
     accel: str = "tcg",
     run_dir: str = NATIVE_RUN_DIR,
+    qemu_version: tuple[int, int] | None = (7, 2),
 ) -> list[str]:
     """The QEMU command line of a domain, as ``virsh domxml-to-native qemu-argv`` prints it.
 
@@ -48,6 +49,7 @@ def native_argv(
         new_uuid=lambda: uuid.UUID(bytes=digest()[:16], version=4),
         new_mac=new_mac,
         default_emulator=emulator,
+        qemu_version=qemu_version,
     )
     paths = instance_paths(run_dir, definition.name, -1)
     live = make_live(definition, domain_id=-1, paths=paths)

@@ -5,6 +5,7 @@ Knows the numbers that scripts rely on. Must not know what any command does.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -13,7 +14,10 @@ from enum import IntEnum
 
 import click
 
-__all__ = ["Exit", "Problem", "report_bug", "silence_stdout"]
+__all__ = ["DISK_FULL", "Exit", "Problem", "cannot_write", "report_bug", "say", "silence_stdout"]
+
+#: What an error of the operating system is called when there is no room to write.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Exit(IntEnum):
@@ -72,3 +76,17 @@ def report_bug(what: str, text: str | None = None) -> None:
 def silence_stdout() -> None:
     """After a broken pipe: let nothing more be written, also not when Python flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: str) -> None:
+    """Print a line; a reader that has gone away is no reason to stop working."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        silence_stdout()
+
+
+def cannot_write(command: str, path: object, error: OSError) -> Problem:
+    """A file of the user's choice cannot be written: a wrong path is wrong usage, a full disk is not."""
+    status = Exit.MISSING if error.errno in DISK_FULL else Exit.USAGE
+    return Problem(f"virtsim {command}: {error.filename or path}: {error.strerror}", status)

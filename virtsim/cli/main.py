@@ -6,13 +6,14 @@ Knows which file a command is in. Must not know what it does: the file is import
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, NoReturn
 
 import click
 
 from virtsim import __version__
-from virtsim.cli.exits import Exit, report_bug, silence_stdout
+from virtsim.cli.exits import DISK_FULL, Exit, report_bug, silence_stdout
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -58,6 +59,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status; never a traceback on the terminal."""
+    _open_closed_streams()
     sys.exit(int(_status(args)))
 
 
@@ -73,10 +75,32 @@ def _status(args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("virtsim: interrupted", err=True)
         return Exit.INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
+    except BaseException as error:  # noqa: BLE001  (the last line of defence: a bug is said in one line)
+        return _unexpected(error)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _unexpected(error: BaseException) -> int:
+    """What nothing caught: a reader of standard output that went away, a full disk, or a bug."""
+    if isinstance(error, SystemExit) and type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
+        error = BrokenPipeError()  # what click has made a SystemExit of
+    if isinstance(error, BrokenPipeError):
         silence_stdout()
         return Exit.OK
-    except Exception as error:  # noqa: BLE001  (the last line of defence: a bug is said in one line)
-        report_bug(f"{type(error).__name__}: {error}")
-        return Exit.INTERNAL
-    return result if isinstance(result, int) else Exit.OK
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        silence_stdout()  # Python would try once more at its end
+        click.echo(f"virtsim: {error.filename or 'a file or standard output'}: {error.strerror}", err=True)
+        return Exit.MISSING
+    report_bug(f"{type(error).__name__}: {error}")
+    return Exit.INTERNAL
+
+
+def _open_closed_streams() -> None:
+    """Give a caller that closed standard output or error (``>&-``) the null device there.
+
+    Else the next file to be opened would get the number, and what is printed would land in it.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            setattr(sys, name, stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from virtsim.cli.exits import Exit, Problem, report_bug
+from virtsim.cli.exits import Exit, Problem, cannot_write, report_bug, say
 
 if TYPE_CHECKING:
     from virtsim.sim.load import Loaded
@@ -133,18 +134,20 @@ def _load(paths: Iterable[str], expression: str | None) -> list[Loaded]:
 
 def _prepare_host(options: Options) -> None:
     """Look for what a run on this host needs, and clean up after runs that were killed."""
-    from virtsim.sim.world import MissingError, clean_up, find_emulator, find_fake
+    from virtsim.sim.emulator import emulator_version
+    from virtsim.sim.world import MissingError, clean_up, find_emulator, find_fake, try_run_directory
 
     try:
         if options.hypervisor == "qemu":
-            find_emulator(options.emulator)
+            emulator_version(find_emulator(options.emulator))
         elif options.clock == "real":
             find_fake()
+        if options.clock == "real" or options.net == "real":
+            for line in clean_up():
+                click.echo(f"an earlier run was killed: {line}", err=True)
+            try_run_directory()
     except MissingError as missing:
         raise Problem(f"virtsim run: {missing}", Exit.MISSING) from None
-    if options.clock == "real" or options.net == "real":
-        for line in clean_up():
-            click.echo(f"an earlier run was killed: {line}", err=True)
 
 
 def _prepare_out(wanted: Path | None) -> Path:
@@ -162,7 +165,7 @@ def _prepare_out(wanted: Path | None) -> Path:
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Problem(f"virtsim run: {error.filename or out}: {error.strerror}", Exit.USAGE) from None
+        raise cannot_write("run", out, error) from None
     return out
 
 
@@ -216,19 +219,19 @@ def _show(result: Result) -> None:
     """One line for a scenario, and what was wrong with it."""
     word = click.style(f"{result.outcome:<11}", fg=_WORDS[result.outcome])
     took = f"{result.clock_ns / 1e9:.3f} s" if result.outcome != "skipped" else result.message
-    click.echo(f"{word} {result.id}  ({took})")
+    say(f"{word} {result.id}  ({took})")
     if result.outcome in {"passed", "skipped"}:
         return
     if result.message:
-        click.echo(_indented(result.message))
+        say(_indented(result.message))
     for check in result.failed:
         where = f"step {check.step}: " if check.step else ""
-        click.echo(f"    {where}{check.what}")
-        click.echo(f"        expected {check.expected}")
-        click.echo(f"        saw      {check.actual}")
+        say(f"    {where}{check.what}")
+        say(f"        expected {check.expected}")
+        say(f"        saw      {check.actual}")
     if result.traceback:
         report_bug(f"{result.id}: {result.message}", result.traceback)
-    click.echo(f"    {result.replay}")
+    say(f"    {result.replay}")
 
 
 def _indented(text: str) -> str:
@@ -255,7 +258,9 @@ def _summary(results: list[Result], total: int) -> None:
             table.add_row(outcome, str(len(chosen)), f"{seconds:.3f} s")
     if len(results) < total:
         table.add_row("not run", str(total - len(results)), "")
-    Console(file=sys.stdout, width=80, highlight=False).print(table)
+    text = io.StringIO()
+    Console(file=text, width=80, highlight=False, force_terminal=sys.stdout.isatty()).print(table)
+    say(text.getvalue().rstrip("\n"))
 
 
 def _report(out: Path, chosen: dict[str, Any]) -> None:
@@ -264,13 +269,21 @@ def _report(out: Path, chosen: dict[str, Any]) -> None:
     try:
         files = write_report(out)
         for key in ("json", "junit"):
-            if chosen[f"{key}_file"] is not None:
-                shutil.copyfile(files[key], chosen[f"{key}_file"])
+            path = chosen[f"{key}_file"]
+            if path is not None:
+                _copy(files[key], path)
     except ReportError as error:
         raise Problem(f"virtsim run: {error}", Exit.USAGE) from None
     except OSError as error:
-        raise Problem(f"virtsim run: {error.filename}: {error.strerror}", Exit.USAGE) from None
-    click.echo(f"report: {files['html']}")
+        raise cannot_write("run", out, error) from None
+    say(f"report: {files['html']}")
+
+
+def _copy(source: Path, path: Path) -> None:
+    try:
+        shutil.copyfile(source, path)
+    except OSError as error:
+        raise cannot_write("run", path, OSError(error.errno, error.strerror, str(path))) from None
 
 
 def _status(results: list[Result]) -> int:

@@ -45,16 +45,25 @@ class Driver:
         emulator: the QEMU binary of domains that name none.
         accel: "kvm" or "tcg".
         max_queued: see `DomainJob`.
+        qemu_version: whose ``pc`` and ``q35`` are meant; see `complete`.
     """
 
     def __init__(
-        self, context: Context, *, policy: Policy, emulator: str, accel: str, max_queued: int = 0
+        self,
+        context: Context,
+        *,
+        policy: Policy,
+        emulator: str,
+        accel: str,
+        max_queued: int = 0,
+        qemu_version: tuple[int, int] | None = (7, 2),
     ) -> None:
         self.context = context
         self.policy = policy
         self.emulator = emulator
         self.accel = accel
         self.max_queued = max_queued
+        self.qemu_version = qemu_version
         self.listeners: list[Listener] = []
         self.raw_listeners: list[
             Callable[[VirtualMachine, str, dict[str, object], dict[str, int]], None]
@@ -119,6 +128,7 @@ class Driver:
             new_uuid=self.context.new_uuid,
             new_mac=self.context.new_mac,
             default_emulator=self.emulator,
+            qemu_version=self.qemu_version,
         )
 
     def define(self, xml: str | bytes) -> VirtualMachine:

@@ -66,5 +66,6 @@ def _below(folder: Path) -> list[str]:
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
-        found += [f"{root}/{name}" for name in sorted(names)]
+        # Reading a fifo would wait for ever.
+        found += [path for name in sorted(names) if not Path(path := f"{root}/{name}").is_fifo()]
     return found

@@ -9,10 +9,11 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from virtsim.sim.load import Loaded
-from virtsim.sim.runner import Result, interrupted, run_scenario
+from virtsim.sim.runner import Result, died, interrupted, run_scenario
 from virtsim.sim.world import Options
 
 __all__ = ["run_one", "run_parallel"]
@@ -30,14 +31,17 @@ def run_parallel(loaded: Sequence[Loaded], options: Options, out: Path | None, j
     """Run scenarios in several processes; results come in the order of the scenarios.
 
     Ctrl-C reaches every process (they share the terminal's group): those at work clean up and say
-    "interrupted", nothing new is begun.
+    "interrupted", nothing new is begun. A process that dies takes with it whatever was not done yet.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(loaded)), mp_context=context, initializer=_begin_quietly) as pool:
         futures = [pool.submit(_work, entry, options, out) for entry in loaded]
         try:
-            for future in futures:
-                yield future.result()
+            for entry, future in zip(loaded, futures, strict=True):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    yield died(entry, options)
         except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=True, cancel_futures=True)
             raise

@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, TypeAlias
 import virtsim
 from virtsim import api
 from virtsim.journal import SCHEMA
+from virtsim.sim.emulator import emulator_version
 from virtsim.sim.expect import Check
 from virtsim.sim.leftovers import Leftovers, open_descriptors
 from virtsim.sim.load import Loaded
@@ -24,7 +25,7 @@ from virtsim.sim.loop import run as run_virtual
 from virtsim.sim.stage import Stage, StopError
 from virtsim.sim.world import MissingError, Options, World, accelerator, find_emulator, find_fake
 
-__all__ = ["Outcome", "Result", "interrupted", "run_scenario", "skip_reason"]
+__all__ = ["Outcome", "Result", "died", "interrupted", "run_scenario", "skip_reason"]
 
 #: passed: all as expected. failed: something was not. error: virtsim itself is broken. skipped: does not
 #: apply.
@@ -87,6 +88,20 @@ def interrupted(loaded: Loaded, options: Options) -> Result:
     )  # fmt: skip
 
 
+def died(loaded: Loaded, options: Options) -> Result:
+    """The result of a run whose process is gone."""
+    seed = options.seed if options.seed is not None else loaded.scenario.seed
+    return Result(
+        id=loaded.id, name=loaded.scenario.name, file=loaded.file, outcome="error",
+        message="one of the processes of --jobs died (killed, out of memory, or by code of the scenario)",
+        replay=replay_command(loaded, options, seed),
+    )  # fmt: skip
+
+
+#: The QEMU that the fake is.
+FAKE_VERSION = (7, 2)
+
+
 @dataclass(slots=True)
 class _Run:
     """One run while it goes on."""
@@ -96,6 +111,7 @@ class _Run:
     world: World
     emulator: str
     policy: api.Policy
+    qemu_version: tuple[int, int] | None = FAKE_VERSION
     checks: list[Check] = field(default_factory=list)
     stopped: str = ""
     finished: bool = False
@@ -153,6 +169,8 @@ def _run(loaded: Loaded, options: Options, emulator: str, sink: IO[str] | None) 
     )  # fmt: skip
     run = _Run(loaded, options, world, emulator, policy)
     reason = skip_reason(loaded, options)
+    if emulator and options.hypervisor == "qemu":
+        run.qemu_version = emulator_version(emulator)
     outcome: Outcome = "error"
     message = trace = ""
     try:
@@ -233,7 +251,11 @@ async def _main(run: _Run, end_s: float | None = None) -> None:
     async with run.world.opened() as context:
         run.world.introduce(list(run.loaded.cast.members))
         connection = await api.Connection.open(
-            context, policy=run.policy, emulator=run.emulator, accel=accelerator(run.options)
+            context,
+            policy=run.policy,
+            emulator=run.emulator,
+            accel=accelerator(run.options),
+            qemu_version=run.qemu_version,
         )
         stage = Stage(run.loaded, run.world, connection)
         run.checks = stage.checks

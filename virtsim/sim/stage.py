@@ -280,10 +280,14 @@ class Stage:
             acting.failures[""] = Failure.of(error)
         except SimForbidden:
             raise
-        except Exception as error:  # noqa: BLE001  (the user's code fails the step, not virtsim)
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
+            # The user's code fails the step, not virtsim; but who cancels this task from outside means it.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
-            acting.failures[""] = Failure(type(error).__name__, f"{error or 'no words'} ({place})")
+            acting.failures[""] = Failure(type(error).__name__, f"{str(error) or 'no words'} ({place})")
 
     # -- what is not an API function
 

@@ -52,6 +52,7 @@ __all__ = [
     "clean_up",
     "find_emulator",
     "find_fake",
+    "try_run_directory",
 ]
 
 #: Wall clock at the begin of every virtual run: 2017-03-16 00:00:00 UTC, when libvirt 3.2.0 was being made.
@@ -114,6 +115,20 @@ def find_emulator(wanted: str | None = None) -> str:
 def clean_up() -> list[str]:
     """End what runs that were killed have left on this host; one line for each thing."""
     return clean_up_dead_runs()
+
+
+def try_run_directory() -> None:
+    """Make a run directory and remove it again.
+
+    Raises:
+        MissingError: there is no place for one.
+    """
+    try:
+        RunDirectory.create().close()
+    except OSError as error:
+        raise MissingError(
+            f"no folder for runs: {error.filename or '?'}: {error.strerror}; set XDG_RUNTIME_DIR"
+        ) from error
 
 
 def find_fake() -> str:
@@ -237,7 +252,7 @@ class World:
 
     def now_ns(self) -> int:
         """The run's clock: nanoseconds since the world was opened; stands once it is closed."""
-        if self._loop is not None:
+        if self._loop is not None and self._loop.is_running():
             self._now = Context.now_ns() - self._start
         return self._now
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from virtsim.host.memory import MemoryFiles
-from virtsim.sim.load import load_scenario
+from virtsim.sim.check import check_paths
+from virtsim.sim.emulator import emulator_version
+from virtsim.sim.load import find_scenarios, load_scenario
 from virtsim.sim.runner import Result, run_scenario
 from virtsim.sim.stage import Stage
 from virtsim.sim.world import MissingError, Options, find_emulator, find_fake, guest_name
@@ -212,3 +215,50 @@ def test_programs_are_found_or_said_to_be_missing(monkeypatch: pytest.MonkeyPatc
 )
 def test_a_command_line_says_whose_it_is(argv: list[str], name: str) -> None:
     assert guest_name(argv) == name
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("QEMU emulator version 6.2.0 (Debian 1:6.2+dfsg-2ubuntu6.22)", (6, 2)),
+        ("QEMU emulator version 10.0.2", (10, 0)),
+        ("QEMU emulator version 9.0.0 (qemu-kvm-9.0.0-10.el9)", None),
+    ],
+)
+def test_a_qemu_says_its_version(tmp_path: Path, says: str, version: tuple[int, int] | None) -> None:
+    program = tmp_path / "qemu"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    assert emulator_version(str(program)) == version
+
+
+def test_machine_types_are_those_of_the_real_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "qemu"
+    program.write_text("#!/bin/sh\necho QEMU emulator version 5.1.0\n", encoding="utf-8")
+    program.chmod(0o755)
+    seen = []
+
+    async def play(self: Stage) -> None:
+        domain = await self.connection.defineXML(self.document("web"))
+        seen.append(await domain.XMLDesc())
+        seen.append(await self.connection.domainXMLToNative("qemu-argv", self.document("web")))
+
+    monkeypatch.setattr(Stage, "play", play)
+
+    result, _ = run(
+        tmp_path,
+        "hypervisors: [qemu]\ndomains: {web: {}}\nsteps: [start: web]\n",
+        Options(clock="real", hypervisor="qemu", emulator=str(program)),
+    )
+
+    assert result.outcome == "passed"
+    assert ["pc-i440fx-5.1" in text for text in seen] == [True, True]
+
+
+def test_a_folder_may_hold_a_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "a.yaml").write_text("name: a\n", encoding="utf-8")
+
+    assert find_scenarios([str(tmp_path)]) == [(str(tmp_path / "a.yaml"), "a")]
+    assert check_paths([str(tmp_path)]).files == 1

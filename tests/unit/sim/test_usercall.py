@@ -35,6 +35,15 @@ async def suspend(stage):
 def wrong(stage):
     assert 1 == 2, "one is not two"
 
+def leave(stage):
+    raise SystemExit(7)
+
+async def cancelled(stage):
+    raise asyncio.CancelledError
+
+def odd(stage):
+    raise GeneratorExit
+
 async def library_error(stage):
     await stage.domain("web").resume()
 
@@ -158,3 +167,18 @@ def test_simulate_refuses_what_cannot_be(wrong: dict[str, Any]) -> None:
         simulate(story, **wrong)
     with pytest.raises(ValueError, match="memori"):
         simulate(story)
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        ("leave", "SystemExit '7"),
+        ("cancelled", "CancelledError 'no words"),
+        ("odd", "GeneratorExit 'no words"),
+    ],
+)
+def test_user_code_cannot_leave_the_run(tmp_path: Path, function: str, error: str) -> None:
+    result = play(tmp_path, function)
+
+    assert result.outcome == "failed"
+    assert result.message.startswith(f"step 2 (call) failed: {error} (user.py:")
