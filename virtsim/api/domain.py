@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from virtsim.api._call import api, check_flags
 from virtsim.errors import InvalidArgument
 from virtsim.model import Domain as Definition
-from virtsim.model import dump_domain
+from virtsim.model import dump_domain, without_secrets
 from virtsim.qemu import launch, operations, stop
 from virtsim.qemu.driver import Driver
 from virtsim.qemu.vm import VirtualMachine
@@ -295,15 +294,6 @@ async def start(
     await launch.start(vm, definition, paused=bool(flags & CreateFlags.START_PAUSED), api=owner)
     if flags & CreateFlags.START_AUTODESTROY:
         vm.autodestroy = connection
-
-
-def without_secrets(definition: Definition) -> Definition:
-    """The definition without passwords (``VIR_DOMAIN_XML_SECURE`` was not asked for)."""
-    devices = definition.devices
-    if all(screen.passwd is None for screen in devices.graphics):
-        return definition
-    screens = tuple(replace(screen, passwd=None) for screen in devices.graphics)
-    return replace(definition, devices=replace(devices, graphics=screens))
 
 
 def dump(vm: VirtualMachine, *, secure: bool, inactive: bool) -> str:
