@@ -28,6 +28,8 @@ def runtime_dir() -> Iterator[Path]:
     """A short directory for the sockets of this test's runs alone."""
     with tempfile.TemporaryDirectory(prefix="vs") as name:
         yield Path(name)
+        for pid in guests(Path(name)):  # of a test that failed half-way
+            os.kill(pid, signal.SIGKILL)
 
 
 def begin(folder: Path, runtime: Path) -> subprocess.Popen[str]:
@@ -72,9 +74,11 @@ def nothing_left(runtime: Path) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_cleans_up_and_reports(tmp_path: Path, runtime_dir: Path, number: int) -> None:
     with begin(tmp_path, runtime_dir) as process:
-        wait_until_running(tmp_path)
-        assert len(guests(runtime_dir)) == 2
-        process.send_signal(number)
+        try:
+            wait_until_running(tmp_path)
+            assert len(guests(runtime_dir)) == 2
+        finally:
+            process.send_signal(number)
         out, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
@@ -90,8 +94,10 @@ def test_the_next_run_cleans_up_after_one_that_was_killed(
     tmp_path: Path, runtime_dir: Path, virtsim: Virtsim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with begin(tmp_path, runtime_dir) as process:
-        wait_until_running(tmp_path)
-        process.kill()
+        try:
+            wait_until_running(tmp_path)
+        finally:
+            process.kill()
     assert len(guests(runtime_dir)) == 2
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime_dir))
