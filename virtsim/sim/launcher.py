@@ -182,7 +182,7 @@ class SimProcess:
 
     __slots__ = (
         "_bound", "_busy", "_clients", "_inherited", "_launcher", "_listeners", "_log", "_loop",
-        "_machine", "_net", "_next_conn", "_queue", "_status", "_timers", "_waiters",
+        "_machine", "_net", "_next_conn", "_queue", "_status", "_stopped", "_timers", "_waiters",
     )  # fmt: skip
 
     def __init__(
@@ -202,6 +202,8 @@ class SimProcess:
         self._busy = False
         self._timers: dict[asyncio.TimerHandle, None] = {}
         self._status: ExitStatus | None = None
+        #: What has reached the process since SIGSTOP and waits for SIGCONT; None: it runs.
+        self._stopped: list[Callable[[], None]] | None = None
         self._waiters: list[asyncio.Future[ExitStatus]] = []
 
     def __repr__(self) -> str:
@@ -230,7 +232,7 @@ class SimProcess:
         """
         if self._status is not None:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-        if signum not in (0, signal.SIGSTOP, signal.SIGCONT):
+        if signum != 0:
             self._loop.call_soon(self._signalled, int(signum))
 
     async def wait(self) -> ExitStatus:
@@ -253,6 +255,8 @@ class SimProcess:
 
     def connected(self, client: _Client) -> None:
         """A client was accepted."""
+        if self._stopped is not None and self._held(lambda: self.connected(client)):
+            return
         if self._machine.dead or self._status is not None:
             if client.transport is not None:
                 client.transport.close()
@@ -263,16 +267,30 @@ class SimProcess:
 
     def received(self, client: _Client, data: bytes) -> None:
         """Bytes came from a client."""
+        if self._stopped is not None and self._held(lambda: self.received(client, data)):
+            return
         if client.number in self._clients:
             self._plan(self._machine.received(Context.now_ns(), client.number, data))
 
     def disconnected(self, client: _Client) -> None:
         """A client has gone."""
+        if self._stopped is not None and self._held(lambda: self.disconnected(client)):
+            return
         if self._clients.pop(client.number, None) is not None:
             self._plan(self._machine.disconnected(Context.now_ns(), client.number))
 
     def _signalled(self, signum: int) -> None:
         if self._status is not None:
+            return
+        if signum == signal.SIGSTOP:
+            self._stopped = [] if self._stopped is None else self._stopped
+            return
+        if signum == signal.SIGCONT:
+            held, self._stopped = self._stopped or (), None
+            for happened in held:
+                happened()
+            return
+        if signum != signal.SIGKILL and self._held(lambda: self._signalled(signum)):
             return
         now = Context.now_ns()
         if signum != signal.SIGKILL:
@@ -284,6 +302,13 @@ class SimProcess:
             self._later(until - now, self._killed)
         else:
             self._killed()
+
+    def _held(self, happened: Callable[[], None]) -> bool:
+        """Whether the process is stopped; then this waits for SIGCONT."""
+        if self._stopped is None or self._status is not None:
+            return False
+        self._stopped.append(happened)
+        return True
 
     def _killed(self) -> None:
         """SIGKILL: the sockets close at once, the process leaves the table when it has lingered."""
@@ -326,6 +351,8 @@ class SimProcess:
         self._timers[handle] = None
 
     def _due(self, action: Action) -> None:
+        if self._stopped is not None and self._held(lambda: self._due(action)):
+            return
         self._plan([(0, action)])
 
     def _act(self, action: Action) -> None:

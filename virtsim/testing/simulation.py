@@ -46,6 +46,14 @@ class Simulation:
         self._world.introduce([name])
         return await self.connection.defineXML(xml)
 
+    def kill(self, name: str, number: int) -> None:
+        """Send a signal to the QEMU of a domain, as an administrator would.
+
+        Raises:
+            ProcessLookupError: it has none.
+        """
+        self._world.signal_guest(name, number)
+
     def now_ms(self) -> float:
         """Virtual milliseconds since the begin."""
         return self._world.now_ns() / 1e6

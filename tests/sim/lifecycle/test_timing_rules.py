@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import pytest
@@ -156,3 +157,23 @@ def test_a_destroy_during_a_start_succeeds_wherever_the_start_is(stalled) -> Non
         assert (await domain.state())[0] == 5
 
     simulate(story, policy="fdpass", fake=[{"on": "command", "match": stalled, "do": {"drop": True}}])
+
+
+def test_a_stopped_qemu_answers_when_it_may_go_on() -> None:
+    """SIGSTOP holds everything but SIGKILL: a job, and the SIGTERM of a destroy."""
+
+    async def story(sim: Simulation) -> None:
+        domain = await sim.define("g")
+        await domain.create()
+        sim.kill("g", signal.SIGSTOP)
+        question = asyncio.ensure_future(domain.memoryStats())
+        await asyncio.sleep(7)
+        assert not question.done()
+        sim.kill("g", signal.SIGCONT)
+        assert await question
+        assert sim.now_ms() == 7000
+        sim.kill("g", signal.SIGSTOP)
+        await domain.destroy()
+        assert sim.now_ms() == 17_200
+
+    simulate(story)
