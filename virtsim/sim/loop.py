@@ -439,6 +439,26 @@ def run(
                 gc.enable()
 
 
+def _finish(loop: VirtualLoop, cleaning: asyncio.Future[Any]) -> None:
+    """Run the loop until the cancelled tasks have cleaned up, also when a callback of the user's spins."""
+    try:
+        loop.run_until_complete(cleaning)
+    except SimLivelock:
+        spinning = [handle for handle in loop._ready if _is_foreign(handle)]
+        if not spinning:
+            raise
+        for handle in spinning:
+            handle.cancel()
+        loop._mark, loop._mark_turns = loop.callbacks, loop._turns
+        loop.run_until_complete(cleaning)
+
+
+def _is_foreign(handle: Any) -> bool:
+    """Whether a callback is neither asyncio's nor ours: no step of a task, nothing that clean-up needs."""
+    module = getattr(handle._callback, "__module__", None) or "asyncio"  # C functions have none
+    return module.partition(".")[0] not in {"asyncio", "_asyncio", "virtsim", "fakeqemu"}
+
+
 def _cancel_leftovers(loop: VirtualLoop) -> None:
     loop._end = loop.time_ns() + CLEANUP_NS
     loop._mark, loop._mark_turns = loop.callbacks, loop._turns
@@ -447,7 +467,7 @@ def _cancel_leftovers(loop: VirtualLoop) -> None:
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            _finish(loop, asyncio.gather(*left, return_exceptions=True))
         for task in left:
             if not task.cancelled() and task.exception() is not None:
                 loop.call_exception_handler(

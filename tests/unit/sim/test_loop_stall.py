@@ -152,6 +152,27 @@ def test_a_live_lock_is_found_and_named(spin: object) -> None:
     assert "test_loop_stall.py:" in str(caught.value)
 
 
+def test_a_callback_that_spins_for_ever_does_not_keep_tasks_from_cleaning_up() -> None:
+    cleaned = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def again() -> None:
+            loop.call_soon(again)
+
+        again()
+        try:
+            await asyncio.sleep(1)
+        finally:
+            await asyncio.sleep(2)
+            cleaned.append(loop.time())
+
+    with pytest.raises(SimLivelock, match=r"about to run .*again"):
+        run(main(), livelock_limit=2000)
+    assert cleaned == [2]
+
+
 def test_the_limit_is_a_hundred_thousand_callbacks() -> None:
     loop = VirtualLoop()
     try:
