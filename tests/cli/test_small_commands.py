@@ -179,6 +179,32 @@ def test_the_group_names_its_commands_and_statuses(virtsim: Virtsim) -> None:
     assert virtsim("--version").out.startswith("virtsim, version ")
 
 
+def test_argv_says_what_it_leaves_out(virtsim: Virtsim) -> None:
+    text = (
+        "<domain type='qemu'><name>a</name><memory>1024</memory><os><type>hvm</type></os>\n <flux/></domain>"
+    )
+    Path("x.xml").write_text(text, encoding="utf-8")
+
+    done = virtsim("argv", "x.xml")
+
+    assert done.status == 0
+    assert done.err.startswith("x.xml:2:2: warning: unknown element <flux> in <domain>; known: ")
+
+
+def test_check_knows_what_could_not_be_started_and_python_s_names_of_encodings(virtsim: Virtsim) -> None:
+    text = (
+        "<?xml version='1.0' encoding='latin-1'?>"
+        "<domain type='qemu'><name>\xe4</name><memory>1024</memory><os><type arch='ARCH'>hvm</type></os></domain>"
+    )
+    Path("x.xml").write_text(text.replace("ARCH", "i686"), encoding="latin-1")
+    Path("y.xml").write_text(text.replace("ARCH", "x86_64"), encoding="latin-1")
+
+    done = virtsim("check", "x.xml", "y.xml")
+
+    assert done.status == 2
+    assert done.err == "x.xml:1:1: unsupported configuration: no emulator for architecture 'i686'\n"
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     words = [sys.executable, "-m", "virtsim", "backoff", "--policy", "backoff-adaptive", "--memory", "4TiB"]
     with subprocess.Popen(

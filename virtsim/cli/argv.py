@@ -21,9 +21,9 @@ def argv(document: str, as_json: bool) -> None:
     """Show the QEMU command line of a domain, one argument per line.
 
     What a start would draw by chance (UUID, MAC addresses) is derived from the document, so the same
-    document always gives the same command line.
+    document always gives the same command line. What is understood by nobody is said on standard error.
     """
-    from virtsim.api import native_argv
+    from virtsim.api import native_argv, parse_domain
     from virtsim.errors import VirtsimError, XMLError
     from virtsim.sim.load import MistakesError, read_domain_file
 
@@ -37,6 +37,8 @@ def argv(document: str, as_json: bool) -> None:
         raise Problem(f"{place}: {error.text.splitlines()[0]}", Exit.USAGE) from None
     except VirtsimError as error:
         raise Problem(f"{document}:1:1: {error.text}", Exit.USAGE) from None
+    for item in parse_domain(data).unclaimed:
+        click.echo(f"{document}:{item.line or 1}:{item.column or 1}: warning: {item.message}", err=True)
     if as_json:
         click.echo(json.dumps({"schema": SCHEMA, "argv": words}))
     else:

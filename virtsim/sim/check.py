@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from virtsim import api
+from virtsim.errors import VirtsimError, XMLError
 from virtsim.sim.document import Mistake, MistakesError
 from virtsim.sim.domains import check_document
 from virtsim.sim.load import load_scenario, read_domain_file
@@ -58,8 +60,22 @@ def check_paths(paths: list[str]) -> Checked:
 
 def _check_file(name: str) -> list[Mistake]:
     if name.endswith(".xml"):
-        return check_document(read_domain_file(name), name, Path(name).parent)
+        data = read_domain_file(name)
+        return [*check_document(data, name, Path(name).parent), *_unsupported(data, name)]
     return list(load_scenario(name).warnings)
+
+
+def _unsupported(data: bytes, name: str) -> list[Mistake]:
+    """Why a document that is right in itself could not be defined or started."""
+    try:
+        api.native_argv(data)
+    except XMLError as error:
+        if error.line is not None:
+            return []  # said already, with its place
+        return [Mistake(name, 1, 1, error.text.splitlines()[0])]
+    except VirtsimError as error:
+        return [Mistake(name, 1, 1, error.text.splitlines()[0])]
+    return []
 
 
 def _below(folder: Path) -> list[str]:
