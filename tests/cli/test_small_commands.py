@@ -260,3 +260,23 @@ def _shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(("colour", "begin"), [({"NO_COLOR": "1"}, b"passed"), ({}, b"\x1b[32mpassed")])
+def test_on_a_terminal_each_line_begins_at_the_left(
+    tmp_path: Path, colour: dict[str, str], begin: bytes
+) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndomains: {a: {}}\nsteps: [start: a]\n", encoding="utf-8")
+    leader, terminal = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    environment |= {"PYTHONPATH": str(ROOT), "TERM": "xterm", **colour}
+
+    subprocess.run(
+        [sys.executable, "-m", "virtsim", "run", "a.yaml"],
+        stdin=terminal, stdout=terminal, stderr=terminal, env=environment, cwd=tmp_path, check=True,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = os.read(leader, 1 << 16)
+    os.close(leader)
+
+    assert b"\x1b[2K" + begin in shown or b"\n" + begin in shown

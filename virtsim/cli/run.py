@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import signal
 import sys
@@ -61,11 +62,10 @@ def run(paths: tuple[str, ...], **chosen: Any) -> int:
     results: list[Result] = []
     interrupted = False
     try:
-        with _term_is_interrupt(), _progress(len(loaded)) as advance:
+        with _term_is_interrupt(), _progress(len(loaded)) as show:
             for result in _results(loaded, options, out, chosen["jobs"]):
                 results.append(result)
-                advance()
-                _show(result)
+                show(result)
                 if result.outcome == "interrupted":
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -205,19 +205,27 @@ def _term_is_interrupt() -> Iterator[None]:
 def _progress(total: int) -> Iterator[Any]:
     """A progress bar on standard error, if somebody looks at it."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield _show
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scenarios", total=total)
-        yield lambda: bar.advance(task)
+
+        def show(result: Result) -> None:
+            bar.stop()  # standard output may be the same terminal: no line may begin behind the bar
+            _show(result)
+            bar.advance(task)
+            bar.start()
+
+        yield show
 
 
 def _show(result: Result) -> None:
     """One line for a scenario, and what was wrong with it."""
-    word = click.style(f"{result.outcome:<11}", fg=_WORDS[result.outcome])
+    colour = None if os.environ.get("NO_COLOR") else _WORDS[result.outcome]
+    word = click.style(f"{result.outcome:<11}", fg=colour)
     took = f"{result.clock_ns / 1e9:.3f} s" if result.outcome != "skipped" else result.message
     say(f"{word} {result.id}  ({took})")
     if result.outcome in {"passed", "skipped"}:
