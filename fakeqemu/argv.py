@@ -230,7 +230,7 @@ class CommandLine:
             for key, there in (("netdev", self.netdevs), ("drive", None), ("chardev", self.chardevs)):
                 name = device.options.get(key)
                 if isinstance(name, str) and name not in (self._drives() if there is None else there):
-                    owner = device.kind.replace("-pci", "-device") if key == "drive" else device.kind
+                    owner = device.kind if key == "chardev" else device.kind.replace("-pci", "-device")
                     raise self._error(f"{device.text}: Property '{owner}.{key}' can't find value '{name}'")
 
     def images(self) -> list[tuple[str, str]]:

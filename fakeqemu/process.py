@@ -387,6 +387,8 @@ class Process:
         null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         for fd in (0, 1, 2):
             posix.dup2(null, fd)
+        if null > 2:
+            posix.close(null)
         posix.write(self._parent, b"\0")
         posix.close(self._parent)
         self._parent = None

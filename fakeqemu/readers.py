@@ -81,13 +81,21 @@ def _machine(line: CommandLine, value: str, _text: str) -> None:
         line.machine = MACHINES.get(kind, kind)
     line.machine_options.update(pairs)
     if "accel" in pairs:
-        line.accel = pairs["accel"].split(":")[0]
+        line.accel = _accelerator(pairs["accel"].split(":"))
     if "memory-backend" in pairs:
         line.machine_options["memory-backend"] = pairs["memory-backend"]
 
 
+def _accelerator(wanted: list[str]) -> str:
+    """Of several, TCG: the others are there to fall back from, and no host has a KVM for the fake."""
+    return "tcg" if "tcg" in wanted else wanted[0]
+
+
 def _accel(line: CommandLine, value: str, _text: str) -> None:
-    line.accel = line.accel or parse(value, "accel").get("accel", "")
+    name = parse(value, "accel").get("accel", "")
+    if name not in ("tcg", "kvm", "xen", "qtest"):
+        raise OptionError(f"invalid accelerator {name}")
+    line.accel = _accelerator([line.accel, name]) if line.accel else name
 
 
 def _cpu(line: CommandLine, value: str, _text: str) -> None:
@@ -137,7 +145,15 @@ def _chardev(line: CommandLine, value: str, text: str) -> None:
         raise OptionError(f"'{backend}' is not a valid char driver name")
     if ident in line.chardevs:
         raise OptionError(f"Duplicate ID '{ident}' for chardev")
-    line.chardevs[ident] = Chardev(ident, backend, options, text)
+    line.chardevs[ident] = _addressed(Chardev(ident, backend, options, text))
+
+
+def _addressed(chardev: Chardev) -> Chardev:
+    if chardev.backend == "socket" and not any(
+        chardev.options.get(key) for key in ("path", "fd", "host", "port")
+    ):
+        raise OptionError("Unable to parse FD number ")  # QEMU's own words for an address that is not there
+    return chardev
 
 
 def _legacy(ident: str, value: str, text: str) -> Chardev:
@@ -169,6 +185,7 @@ def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool) -> N
     except OptionError as error:
         program = line.program
         raise ArgvError(f"{program}: {text}: {error}\n{program}: {text}: parse error: {value}\n") from None
+    _addressed(line.chardevs[ident])
     line.monitors.append(Monitor(ident, control=control, text=text))
 
 

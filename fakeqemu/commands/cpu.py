@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from fakeqemu.machine import FakeQemu
     from fakeqemu.model import Model
+    from fakeqemu.profile import Profile
     from fakeqemu.qjson import Raw
     from fakeqemu.session import Session
 
-__all__ = ["query_cpus_fast", "query_hotpluggable_cpus", "query_iothreads"]
+__all__ = ["query_cpu_model_expansion", "query_cpus_fast", "query_hotpluggable_cpus", "query_iothreads"]
 
 #: How far a CPU's thread id is from the process's: the main thread and QEMU's RCU and I/O threads come
 #: before.
@@ -64,6 +65,40 @@ def _places(machine: FakeQemu, model: Model) -> list[dict[str, Any]]:
             place["qom-path"] = model.cpu_path(index)
         places.append(place)
     return places
+
+
+@command("query-cpu-model-expansion", takes=True)
+def query_cpu_model_expansion(
+    machine: FakeQemu, session: Session, arguments: dict[str, Any]
+) -> Raw | dict[str, Any]:
+    """What a CPU model is made of: as recorded, with the properties that were given on top.
+
+    ``base`` and ``host`` are ``max`` under TCG; other models have not been recorded.
+    """
+    del session
+    profile = machine.profile
+    recorded = profile.recorded("query-cpu-model-expansion", arguments)
+    if recorded is not None:
+        return recorded
+    kind, name = arguments["type"], arguments["model"]["name"]
+    given = arguments["model"].get("props") or {}
+    if name != "base" and name not in profile.names("cpu"):
+        raise CommandError("GenericError", f"CPU model '{name}' not found")
+    full = _expansion(profile, "full", "max")
+    for key in given:
+        if key not in full["props"]:
+            kind_of_cpu = f"{name}-{profile.facts['arch']}-cpu"
+            raise CommandError("GenericError", f"Property '{kind_of_cpu}.{key}' not found")
+    if name not in ("base", "host", "max"):
+        raise CommandError("GenericError", f"the expansion of CPU model '{name}' has not been recorded")
+    model = full if kind == "full" else _expansion(profile, "static", "max")
+    return {"model": {"name": "base" if kind == "static" else name, "props": model["props"] | given}}
+
+
+def _expansion(profile: Profile, kind: str, name: str) -> dict[str, Any]:
+    found = profile.value("query-cpu-model-expansion", {"type": kind, "model": {"name": name}})
+    model: dict[str, Any] = (found or {"model": {"props": {}}})["model"]
+    return model
 
 
 @command("query-iothreads")

@@ -33,6 +33,9 @@ def line(*words):
         (["-smp", "300"], "Invalid SMP CPUs 300. The max CPUs supported by machine 'pc-i440fx-7.2' is 255"),
         (["-uuid", "xyz"], "-uuid xyz: failed to parse UUID string: wrong format"),
         (["-name", "a,foo=b"], "-name a,foo=b: Invalid parameter 'foo'"),
+        (["-accel", "nope"], "-accel nope: invalid accelerator nope"),
+        (["-chardev", "socket,id=a"], "-chardev socket,id=a: Unable to parse FD number"),
+        (["-qmp", "unix:"], "-qmp unix:: Unable to parse FD number"),
         (["-device", "{}"], "-device {}: Parameter 'driver' is missing"),
         (["-device", '{"driver":"e1000"'], "JSON parse error, premature EOI"),
         (["-device", '{"driver"}'], "JSON parse error, missing : in object pair"),
@@ -219,3 +222,17 @@ def test_option_syntax():
         flag("maybe", "x")
     assert [number(text, "x") for text in ("10", "0x10", "010")] == [10, 16, 8]
     assert [size(text, "x") for text in ("10", "0x10", "1k", "2T")] == [10, 16, 1024, 2 << 40]
+
+
+@pytest.mark.parametrize(
+    ("words", "accel"),
+    [
+        (["-machine", "none,accel=kvm:tcg"], "tcg"),
+        (["-accel", "kvm", "-accel", "tcg"], "tcg"),
+        (["-machine", "pc,accel=kvm"], "kvm"),
+        (["-accel", "kvm"], "kvm"),
+        ([], ""),
+    ],
+)
+def test_an_accelerator_to_fall_back_to_is_fallen_back_to(words, accel):
+    assert line(*words).accel == accel

@@ -66,6 +66,23 @@ def test_who_it_is(vm):
     assert vm.q("query-current-machine") == {"wakeup-suspend-support": True}
 
 
+def test_the_expansion_of_a_cpu_model(vm):
+    def expand(kind, name, **props):
+        return vm.q("query-cpu-model-expansion", type=kind, model={"name": name, "props": props})
+
+    static = expand("static", "max")["model"]
+    assert static["name"] == "base"
+    assert static["props"]["aes"] is True
+    assert vm.q("query-cpu-model-expansion", type="static", model={"name": "max"})["model"] == static
+    full = expand("full", "base", **{**static["props"], "aes": False})["model"]
+    assert full["props"]["aes"] is False
+    assert full["props"].keys() > static["props"].keys()
+    assert expand("static", "host", migratable=False)["model"]["name"] == "base"
+    assert expand("static", "nope")["desc"] == "CPU model 'nope' not found"
+    assert expand("static", "max", nope=True)["desc"] == "Property 'max-x86_64-cpu.nope' not found"
+    assert expand("full", "qemu64")["class"] == "GenericError"
+
+
 def test_what_it_can(vm):
     names = {entry["name"] for entry in vm.q("query-commands")}
     assert {"query-status", "qmp_capabilities", "blockdev-add"} <= names
