@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from fakeqemu.units import parse_duration_ns, parse_size
-from virtsim.api import POLICIES
-from virtsim.errors import ErrorCode
+from virtsim.api import POLICIES, policy
+from virtsim.errors import ErrorCode, InvalidArgument
 from virtsim.sim.words import EVENTS, SIGNALS, STATES, nearest
 
 __all__ = [
@@ -189,13 +189,22 @@ class PolicySpec(Strict):
     name: Annotated[str, WithJsonSchema({"enum": sorted(POLICIES)})]
     """`poll200`, `backoff-uncapped`, `backoff-adaptive`, `fdpass` or `eventful`."""
     limit: Duration | None = None
-    """Instead of the limit that the policy works out from the guest's size."""
+    """Instead of the limit that the policy works out from the guest's size. `fdpass` has none."""
 
     @model_validator(mode="after")
     def _known(self) -> PolicySpec:
         if self.name not in POLICIES:
             raise ValueError(f"unknown policy {self.name!r}{nearest(self.name, POLICIES)}")
+        try:
+            policy(self.name, self.limit_ms)
+        except InvalidArgument as error:
+            raise ValueError(error.detail) from None
         return self
+
+    @property
+    def limit_ms(self) -> int | None:
+        """The limit in the unit of policies, rounded up."""
+        return None if self.limit is None else -(-self.limit // 10**6)
 
 
 class DomainSpec(Strict):

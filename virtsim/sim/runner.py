@@ -156,8 +156,10 @@ def _run(loaded: Loaded, options: Options, emulator: str, sink: IO[str] | None) 
     seed = options.seed if options.seed is not None else scenario.seed
     world = World(options, seed, loaded.scripts, sink)
     replay = replay_command(loaded, options, seed)
-    limit_ms = None if scenario.policy.limit is None else -(-scenario.policy.limit // 10**6)
-    policy = api.policy(options.policy or scenario.policy.name, limit_ms)
+    name = options.policy or scenario.policy.name
+    # A policy of the command line that has no limit takes none from the scenario either.
+    limited = api.policy(name).limit is not None
+    policy = api.policy(name, scenario.policy.limit_ms if limited else None)
     world.note(
         "header", "run",
         schema=SCHEMA, version=virtsim.__version__,

@@ -42,6 +42,11 @@ def test_a_right_scenario_is_loaded(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("abowt: x\n" + RIGHT, "s.yaml:1:1: unknown key 'abowt'; did you mean 'about'?"),
+        (
+            "policy: {name: fdpass, limit: 3s}\n" + RIGHT,
+            "s.yaml:1:9: monitor policy 'fdpass' waits without a limit and cannot be given one",
+        ),
+        ("policy: {name: poll200, limit: 1000h}\n" + RIGHT, "s.yaml:1:9: the limit of a monitor policy is 0 to 2592000000 ms: 3600000000"),
         ("policy: fdpas\n" + RIGHT, "s.yaml:1:9: unknown policy 'fdpas'; did you mean 'fdpass'?"),
         ("end: 5\n" + RIGHT, "s.yaml:1:6: a duration needs a unit, as in 105s, 1500ms or 1h30m; did you mean 5s or 5ms?"),
         ("end: 5 parsecs\n" + RIGHT, "s.yaml:1:6: not a duration: '5 parsecs'; write 105s, 1500ms or 1h30m"),
