@@ -439,6 +439,10 @@ def run(
                 gc.enable()
 
 
+#: Clean-ups within clean-ups that are ended one after the other in a task that refuses to be cancelled.
+ABANDON_ROUNDS = 32
+
+
 def _finish(loop: VirtualLoop, cleaning: asyncio.Future[Any]) -> None:
     """Run the loop until the cancelled tasks have cleaned up, also when a callback of the user's spins."""
     try:
@@ -451,6 +455,17 @@ def _finish(loop: VirtualLoop, cleaning: asyncio.Future[Any]) -> None:
             handle.cancel()
         loop._mark, loop._mark_turns = loop.callbacks, loop._turns
         loop.run_until_complete(cleaning)
+
+
+def _abandon(task: asyncio.Task[Any]) -> None:
+    """End a coroutine that will not end by itself, here, and not noisily when it is collected."""
+    coroutine: Any = task.get_coro()
+    for _ in range(ABANDON_ROUNDS):  # each ends one ``await`` that stands in a ``finally``
+        try:
+            coroutine.close()
+        except Exception:  # noqa: BLE001, S112  (no loop runs any more: that its clean-up fails is known)
+            continue
+        return
 
 
 def _is_foreign(handle: Any) -> bool:
@@ -483,4 +498,5 @@ def _cancel_leftovers(loop: VirtualLoop) -> None:
     except (SimDeadlock, SimLivelock, EndOfTime):
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+            _abandon(task)
         raise

@@ -173,6 +173,27 @@ def test_a_callback_that_spins_for_ever_does_not_keep_tasks_from_cleaning_up() -
     assert cleaned == [2]
 
 
+def test_a_task_that_refuses_to_be_cancelled_is_abandoned_without_a_word() -> None:
+    cleaned = []
+
+    async def main() -> None:
+        try:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+        finally:
+            cleaned.append("begun")
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                cleaned.append("ended")
+
+    with pytest.raises(SimLivelock):
+        run(main(), livelock_limit=2000)
+    gc.collect()  # a coroutine that is closed only now would be heard of: warnings are errors
+    assert cleaned[0] == "begun"
+
+
 def test_the_limit_is_a_hundred_thousand_callbacks() -> None:
     loop = VirtualLoop()
     try:
