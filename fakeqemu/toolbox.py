@@ -16,6 +16,7 @@ __all__ = ["main"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="virtsim", prog_name="fakeqemu")
 def main() -> None:
     """Tools around fakeqemu, a QEMU that is not there."""
 
