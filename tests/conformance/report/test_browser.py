@@ -53,6 +53,23 @@ def shown(page: Any) -> list[str]:
     return [title.text for title in find(page, ".scenario .title") if title.is_displayed()]
 
 
+def eventually(page: Any, selector: str) -> None:
+    """Wait until the page has made what it makes when something is opened: a toggle is told a turn later."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(page, 20).until(lambda driver: driver.find_elements("css selector", selector))
+
+
+def unfold(page: Any, scenario: str) -> None:
+    find(page, f"{scenario} > summary")[0].click()
+    eventually(page, f"{scenario} svg.chart")
+
+
+def unfold_records(page: Any, scenario: str) -> None:
+    find(page, f"{scenario} .records > summary")[0].click()
+    eventually(page, f"{scenario} .records tbody tr")
+
+
 def press(page: Any, keys: str) -> None:
     from selenium.webdriver import ActionChains
 
@@ -85,7 +102,7 @@ def test_the_chips(page: Any) -> None:
 
 def test_a_timeline_opens_and_shows_the_first_attempts(page: Any) -> None:
     assert find(page, "#s0 svg.chart") == []  # drawn when it is looked at, not before
-    find(page, "#s0 > summary")[0].click()
+    unfold(page, "#s0")
     places = page.execute_script(
         "return Array.from(document.querySelectorAll('#s0 [data-attempt]')).map("
         "(tick) => [tick.dataset.attempt, tick.getBoundingClientRect().x])"
@@ -103,7 +120,7 @@ def test_a_timeline_opens_and_shows_the_first_attempts(page: Any) -> None:
 
 
 def test_zoom_axis_and_keys(page: Any) -> None:
-    find(page, "#s0 > summary")[0].click()
+    unfold(page, "#s0")
 
     def view() -> tuple[int, int]:
         low, high = find(page, "#s0 .timeline")[0].get_attribute("data-view").split()
@@ -135,7 +152,7 @@ def test_zoom_axis_and_keys(page: Any) -> None:
 def test_the_strip_chooses_a_part(page: Any) -> None:
     from selenium.webdriver import ActionChains
 
-    find(page, "#s0 > summary")[0].click()
+    unfold(page, "#s0")
     strip = find(page, "#s0 svg.strip")[0]
     before = find(page, "#s0 .timeline")[0].get_attribute("data-view")
     ActionChains(page).move_to_element_with_offset(strip, -300, 0).click_and_hold().move_by_offset(
@@ -146,8 +163,8 @@ def test_the_strip_chooses_a_part(page: Any) -> None:
 
 
 def test_the_records(page: Any) -> None:
-    find(page, "#s0 > summary")[0].click()
-    find(page, "#s0 .records > summary")[0].click()
+    unfold(page, "#s0")
+    unfold_records(page, "#s0")
     rows = [row.text for row in find(page, "#s0 .records tbody tr")]
 
     assert any("attempts 12 to 113" in row for row in rows)
@@ -177,6 +194,7 @@ def test_nothing_sticks_out(page: Any, driver: Any, address: str, width: int) ->
     driver.get(address)
     press(driver, "e")
     driver.execute_script("for (const fold of document.querySelectorAll('details')) { fold.open = true; }")
+    eventually(page, "#s0 .records tbody tr")
 
     assert driver.execute_script("return document.documentElement.scrollWidth") == width
     assert find(page, "#s0 svg.chart")[0].is_displayed()
@@ -194,7 +212,7 @@ def test_help_opens_and_closes(page: Any) -> None:
 def test_hostile_names_are_only_text(page: Any) -> None:
     assert "pwned" not in page.title
     assert find(page, "img") == []
-    find(page, "#s3 .records > summary")[0].click()
+    unfold_records(page, "#s3")
     assert HOSTILE in find(page, "#s3 .records")[0].text
     assert find(page, "img") == []
     assert any(HOSTILE in text.text for text in find(page, "#s3 svg text"))
