@@ -52,7 +52,7 @@ class CommandLine:
         self.machine_options: dict[str, str] = {}
         self.cpu: str | None = None
         self.accel = ""
-        self.freeze = self.daemonize = self.no_defaults = False
+        self.freeze = self.daemonize = False
         self.pidfile: str | None = None
         self.actions = {"reboot": "reset", "shutdown": "poweroff", "panic": "shutdown", "watchdog": "reset"}
         self.chardevs: dict[str, Chardev] = {}
@@ -115,8 +115,6 @@ class CommandLine:
             self.actions["shutdown"] = "pause"
         elif name == "no-reboot":
             self.actions["reboot"] = "shutdown"
-        elif name == "nodefaults":
-            self.no_defaults = True
         elif name == "enable-kvm":
             self.accel = "kvm"
         elif name in ("h", "help", "version", "audio-help"):

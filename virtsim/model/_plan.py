@@ -72,7 +72,6 @@ class Node:
     children: dict[str, Node | Sub | Raw] = dataclasses.field(default_factory=dict)
     required: list[tuple[str, Spec]] = dataclasses.field(default_factory=list)
     lists: list[str] = dataclasses.field(default_factory=list)
-    written: tuple[Leaf, ...] = ()
     spelled: tuple[Spelled, ...] = ()
     order: tuple[Node | Sub | Raw, ...] = ()
     owned: Callable[[Any], Any] | None = None
@@ -173,7 +172,7 @@ def _claim(node: Node, name: str, attr: str | None, spec: Spec) -> None:
 
 def _freeze(node: Node) -> dict[str, Any]:
     """Fix the order of a node; returns its fields with the value of each that writes nothing."""
-    node.written = tuple(leaf for leaf in node.attrs.values() if leaf is not None)
+    leaves = [leaf for leaf in node.attrs.values() if leaf is not None]
     node.spelled = tuple(
         (
             leaf.name,
@@ -182,10 +181,10 @@ def _freeze(node: Node) -> dict[str, Any]:
             leaf.codec.plain,
             f" {leaf.unit}='KiB'" if leaf.unit is not None else "",
         )
-        for leaf in node.written
+        for leaf in leaves
     )
     node.order = tuple(node.children.values())
-    fields: dict[str, Any] = {leaf.name: None for leaf in node.written}
+    fields: dict[str, Any] = {leaf.name: None for leaf in leaves}
     if node.text is not None:
         fields[node.text.name] = None
     if node.flag is not None:

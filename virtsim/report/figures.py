@@ -102,11 +102,6 @@ class Wait:
     outcome: str
     attempts: tuple[Attempt, ...]
 
-    @property
-    def limit_at_ns(self) -> int | None:
-        """When the wait would give up, or None where it never does."""
-        return None if self.limit_ns is None else self.begin_ns + self.limit_ns
-
 
 @dataclass(frozen=True, slots=True)
 class Span:

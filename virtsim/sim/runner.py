@@ -114,7 +114,6 @@ class _Run:
     qemu_version: tuple[int, int] | None = FAKE_VERSION
     checks: list[Check] = field(default_factory=list)
     stopped: str = ""
-    finished: bool = False
 
 
 def run_scenario(loaded: Loaded, options: Options, out: Path | None = None) -> Result:
@@ -268,7 +267,6 @@ async def _main(run: _Run, end_s: float | None = None) -> None:
         left = Leftovers.look(run.world, context)
     # Descriptors are counted when the doors are closed.
     _judge_leftovers(run, stage, left.with_descriptors(fds, open_descriptors()))
-    run.finished = True
 
 
 async def _play(stage: Stage, run: _Run, end_s: float | None) -> None:
