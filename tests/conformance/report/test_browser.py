@@ -66,6 +66,7 @@ def unfold(page: Any, scenario: str) -> None:
 
 
 def unfold_records(page: Any, scenario: str) -> None:
+    eventually(page, f"{scenario} .records > summary")
     find(page, f"{scenario} .records > summary")[0].click()
     eventually(page, f"{scenario} .records tbody tr")
 
@@ -193,6 +194,7 @@ def test_nothing_sticks_out(page: Any, driver: Any, address: str, width: int) ->
     set_size(driver, width, 800)
     driver.get(address)
     press(driver, "e")
+    eventually(page, "#s0 svg.chart")  # the folds inside of a timeline are there when it is drawn
     driver.execute_script("for (const fold of document.querySelectorAll('details')) { fold.open = true; }")
     eventually(page, "#s0 .records tbody tr")
 
