@@ -8,8 +8,9 @@ Plain classes with ``__slots__`` only: this module stands on the start-up path o
 from __future__ import annotations
 
 __all__ = [
-    "Accept", "Action", "Bind", "Close", "CloseListener", "Daemonize", "Exit", "Kill", "Listen", "Note",
-    "Send", "Stderr", "Stdout", "Unlink", "Wake", "WritePidfile",
+    "Accept", "Action", "Adopt", "Bind", "Close", "CloseFd", "CloseListener", "Connect", "Daemonize", "Drain",
+    "Exit", "Kill", "Listen", "Note", "OpenPty", "Pace", "Send", "Stderr", "Stdout", "Unlink", "Wake",
+    "WritePidfile",
 ]  # fmt: skip
 
 
@@ -45,17 +46,25 @@ class Bind(Action):
 
 
 class Listen(Action):
-    """Listen on a chardev: its path (bound first when it is not yet), or the inherited descriptor ``fd``.
+    """Listen under a name, mostly a chardev's: at a path, on the inherited ``fd``, or at (host, port).
 
-    A path is unlinked first, as QEMU does. QEMU listens with a backlog of 1.
+    A path is unlinked and bound first when it is not bound yet, as QEMU does. QEMU listens with a backlog
+    of 1. What cannot be bound is answered with `bind_failed`.
     """
 
-    __slots__ = ("backlog", "chardev", "fd", "path")
+    __slots__ = ("address", "backlog", "chardev", "fd", "path")
 
     def __init__(
-        self, chardev: str, *, path: str | None = None, fd: int | None = None, backlog: int = 1
+        self,
+        chardev: str,
+        *,
+        path: str | None = None,
+        fd: int | None = None,
+        address: tuple[str, int] | None = None,
+        backlog: int = 1,
     ) -> None:
         self.chardev, self.path, self.fd, self.backlog = chardev, path, fd, backlog
+        self.address = address
 
 
 class Accept(Action):
@@ -92,6 +101,70 @@ class Send(Action):
 
     def __init__(self, conn: int, data: bytes) -> None:
         self.conn, self.data = conn, data
+
+
+class OpenPty(Action):
+    """Open a terminal for a character device; answered with `pty_opened`.
+
+    The connection lives as long as the machine, whoever opens and closes the other side.
+    """
+
+    __slots__ = ("chardev",)
+
+    def __init__(self, chardev: str) -> None:
+        self.chardev = chardev
+
+
+class Connect(Action):
+    """Connect a channel, to a path or to a TCP address; answered with `opened`."""
+
+    __slots__ = ("address", "conn")
+
+    def __init__(self, conn: int, address: str | tuple[str, int]) -> None:
+        self.conn, self.address = conn, address
+
+
+class Adopt(Action):
+    """Make a descriptor (inherited, or received with a message) a channel; answered with `opened`.
+
+    It may be a socket, a pipe or a file. It belongs to the channel then, and is closed with it. ``reading``
+    says whether to read from it, else it is only written to.
+    """
+
+    __slots__ = ("conn", "fd", "reading")
+
+    def __init__(self, conn: int, fd: int, *, reading: bool) -> None:
+        self.conn, self.fd, self.reading = conn, fd, reading
+
+
+class CloseFd(Action):
+    """Close a descriptor that was received and is not wanted any more."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+
+class Drain(Action):
+    """Answer with `drained` once all that was sent on the connection before has left the process."""
+
+    __slots__ = ("conn",)
+
+    def __init__(self, conn: int) -> None:
+        self.conn = conn
+
+
+class Pace(Action):
+    """How a connection is served from now on: whether it is read at all, and how fast bytes leave.
+
+    ``rate`` is in bytes a second; None for as fast as the peer takes them.
+    """
+
+    __slots__ = ("conn", "rate", "reading")
+
+    def __init__(self, conn: int, *, reading: bool = True, rate: int | None = None) -> None:
+        self.conn, self.reading, self.rate = conn, reading, rate
 
 
 class Close(Action):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from fakeqemu.actions import Send
 from fakeqemu.qjson import Raw, encode, in_order
-from fakeqemu.registry import COMMANDS, CommandError, load
+from fakeqemu.registry import COMMANDS, CommandError, Deferred, load
 from fakeqemu.session import error_text, reply_text
 
 TYPE_CHECKING = False
@@ -165,6 +165,28 @@ def _answer(machine: FakeQemu, session: Session, request: Request) -> None:
     except CommandError as failure:
         _refuse(machine, session, request, failure)
         return
+    if type(value) is Deferred:
+        session.busy = True
+        value.then(lambda result, error: _late(machine, session, request, result, error))
+    else:
+        _reply(machine, session, request, value)
+
+
+def _late(
+    machine: FakeQemu, session: Session, request: Request, value: Any, error: CommandError | None
+) -> None:
+    """A command that took its time is done."""
+    session.busy = False
+    if session.conn not in machine.sessions:
+        return
+    if error is not None:
+        _refuse(machine, session, request, error)
+    else:
+        _reply(machine, session, request, value)
+    session.pump(machine)
+
+
+def _reply(machine: FakeQemu, session: Session, request: Request, value: Any) -> None:
     text = value.text if type(value) is Raw else "{}" if value is None else encode(value)
     machine.send(session.conn, reply_text(text, request.ident, has_id=request.has_id))
 

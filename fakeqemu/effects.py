@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
     from fakeqemu.script import OnRule
 
-__all__ = ["act_now", "at_step", "ends"]
+__all__ = ["act_now", "at_step", "emitted", "ends"]
 
 
 def ends(do: dict[str, Any]) -> bool:
@@ -71,3 +71,12 @@ def at_step(machine: FakeQemu, rule: OnRule, act: Callable[[], None]) -> None:
         machine.later(do["delay"], go)
     else:
         go()
+
+
+def emitted(machine: FakeQemu, event: str, data: dict[str, Any] | None) -> None:
+    """An event happens under a script."""
+    rule = machine.pick("event", event)
+    if rule is None:
+        machine.tell(event, data)
+    else:
+        at_step(machine, rule, lambda: machine.tell(event, data))

@@ -24,7 +24,7 @@ def resume(machine: FakeQemu) -> None:
     """vm_start(): run, and say so."""
     if machine.runstate == "running":
         return
-    machine.runstate = "running"
+    machine.change("running")
     machine.emit("RESUME")
     if machine.boot_done is None:
         words = machine.word("guest") or {}
@@ -39,7 +39,7 @@ def resume(machine: FakeQemu) -> None:
 def stop(machine: FakeQemu, state: str = "paused") -> None:
     """vm_stop(): only a running machine changes, and only it says so."""
     if machine.runstate == "running":
-        machine.runstate = state
+        machine.change(state)
         machine.emit("STOP")
 
 
@@ -60,7 +60,7 @@ def request_reset(machine: FakeQemu, reason: str, *, guest: bool) -> None:
         return
     machine.emit("RESET", {"guest": guest, "reason": reason})
     if machine.runstate not in ("running", "inmigrate", "finish-migrate"):
-        machine.runstate = "prelaunch"
+        machine.change("prelaunch")
     else:
         words = machine.word("guest") or {}
         machine.boot_done = machine.now_ns + words.get("boot", 0)

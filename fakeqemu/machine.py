@@ -8,8 +8,9 @@ command stands in `fakeqemu.dispatch`. On the start-up path.
 
 from __future__ import annotations
 
-from fakeqemu.actions import Close, CloseListener, Exit, Kill, Note, Send, Stderr, Unlink, Wake
+from fakeqemu.actions import Exit, Note, Send, Stderr, Wake
 from fakeqemu.argv import ArgvError, CommandLine
+from fakeqemu.host import Host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from fakeqemu.actions import Action
+    from fakeqemu.channel import Acceptor, Channel
     from fakeqemu.model import Model
     from fakeqemu.parts import Chardev
     from fakeqemu.profile import Profile
@@ -25,31 +27,7 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = tuple[int, Action]
 
-__all__ = ["QMP_SIGNALS", "FakeQemu", "Host"]
-
-#: Signals on which QEMU shuts down in good order: SIGHUP, SIGINT, SIGTERM (os-posix.c).
-QMP_SIGNALS = (1, 2, 15)
-#: Signals that a QEMU survives: handled inside (USR1), ignored, or of no consequence to it.
-_HARMLESS = (10, 13, 14, 17, 18, 21, 22, 23, 28)
-
-
-class Host:
-    """What the machine may ask of the world around it; this one has an answer for nothing.
-
-    A driver may hand in one that looks at real files.
-    """
-
-    __slots__ = ()
-
-    def file_error(self, path: str) -> str | None:
-        """Why a disk image cannot be opened, in the system's words; None when it can (or need not exist)."""
-        del path
-        return None
-
-    def virtual_size(self, path: str, *, raw: bool) -> int | None:
-        """Size of the disk in an image, or of the ``raw`` file; None when it is imaginary."""
-        del path, raw
-        return None
+__all__ = ["FakeQemu"]
 
 
 class FakeQemu:
@@ -68,10 +46,10 @@ class FakeQemu:
     """
 
     __slots__ = (
-        "_after", "_conns", "_dead", "_doomed", "_host", "_listening", "_out", "_profile", "_started_ns",
-        "actions", "argv", "balloon",
-        "boot_done", "line", "model", "now_ns", "pid", "powerdown_pending", "rules", "runstate", "script",
-        "seed", "sessions", "wall_ns",
+        "_after", "_dead", "_doomed", "_host", "_next_channel", "_out", "_profile", "_started_ns",
+        "acceptors", "actions", "argv", "balloon", "boot_done", "channels", "conns", "line", "listeners",
+        "model", "now_ns", "parts", "pid", "powerdown_pending", "rules", "runstate", "script", "seed",
+        "sessions", "wall_ns", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -97,7 +75,20 @@ class FakeQemu:
         self.balloon: int | None = None
         self.boot_done: int | None = None
         self.powerdown_pending = False
+        #: Monitors, by connection; every one of them is among the channels too.
         self.sessions: dict[int, Session] = {}
+        #: Whoever speaks on a connection.
+        self.channels: dict[int, Channel] = {}
+        #: Connections that were accepted: the name under which the listener was opened.
+        self.conns: dict[int, str] = {}
+        #: Who takes the clients of a listener; of a character device that is not in here, `fakeqemu.session`
+        #: decides.
+        self.acceptors: dict[str, Acceptor] = {}
+        #: What the machine is made of, by name; each package of the fake that keeps state owns one.
+        self.parts: dict[str, Any] = {}
+        #: Called with the old and the new run state after each change.
+        self.watchers: list[Callable[[str, str], None]] = []
+        self.listeners: list[Chardev] = []
         self.model: Model | None = None
         self._profile = profile
         self._host = host
@@ -106,8 +97,7 @@ class FakeQemu:
         self._dead = False
         self._doomed = False
         self._started_ns = 0
-        self._listening: list[Chardev] = []
-        self._conns: dict[int, str] = {}
+        self._next_channel = -1
         if script is not None and script.length:
             from fakeqemu.script import Rules
 
@@ -122,7 +112,8 @@ class FakeQemu:
             self.line = CommandLine(self.argv)
             self._check()
         except ArgvError as error:
-            return self._end(1, str(error), linger=False)
+            self.finish(1, str(error), linger=False)
+            return self._take()
         self.actions = dict(self.line.actions)
         if self.line.output is not None:
             from fakeqemu.help import printed
@@ -136,50 +127,100 @@ class FakeQemu:
         return self._take()
 
     def connected(self, now_ns: int, chardev: str, conn: int) -> list[Step]:
-        """A client was accepted on a character device."""
+        """A client was accepted on a listener: a character device's, or one that was opened by name."""
         self.now_ns = now_ns
         if not self._dead:
-            from fakeqemu.session import open_session
+            self.conns[conn] = chardev
+            acceptor = self.acceptors.get(chardev)
+            if acceptor is None:
+                from fakeqemu.session import open_session
 
-            self._conns[conn] = chardev
-            open_session(self, chardev, conn)
+                open_session(self, chardev, conn)
+            else:
+                channel = acceptor.accepted(self, conn)
+                if channel is not None:
+                    self.channels[conn] = channel
         return self._take()
 
-    def received(self, now_ns: int, conn: int, data: bytes) -> list[Step]:
-        """Bytes have come from a client."""
+    def pty_opened(self, now_ns: int, chardev: str, conn: int, name: str) -> list[Step]:
+        """A terminal was opened for a character device: its name, and the connection to speak on."""
         self.now_ns = now_ns
-        session = self.sessions.get(conn)
-        if session is not None and not self._dead:
-            session.received(self, data)
+        if not self._dead:
+            from fakeqemu.frontends import pty_opened
+
+            pty_opened(self, chardev, conn, name)
+        return self._take()
+
+    def opened(self, now_ns: int, conn: int, reason: str | None) -> list[Step]:
+        """A channel of the machine's own is open, or cannot be, in the system's words."""
+        self.now_ns = now_ns
+        channel = self.channels.get(conn)
+        if channel is not None and not self._dead:
+            if reason is not None:
+                del self.channels[conn]
+            channel.opened(self, reason)
+        return self._take()
+
+    def received(self, now_ns: int, conn: int, data: bytes, fds: Sequence[int] = ()) -> list[Step]:
+        """Bytes have come on a connection, and perhaps descriptors beside them (SCM_RIGHTS)."""
+        self.now_ns = now_ns
+        channel = self.channels.get(conn)
+        if channel is not None and not self._dead:
+            channel.received(self, data, fds)
+        elif fds:
+            from fakeqemu.channel import close_all
+
+            close_all(self, fds)
+        return self._take()
+
+    def drained(self, now_ns: int, conn: int) -> list[Step]:
+        """What was sent before a `Drain` has left the process."""
+        self.now_ns = now_ns
+        channel = self.channels.get(conn)
+        if channel is not None and not self._dead:
+            channel.drained(self)
         return self._take()
 
     def disconnected(self, now_ns: int, conn: int) -> list[Step]:
-        """A client has gone; the next one may be served."""
+        """The peer of a connection has gone; a listener may serve the next one."""
         self.now_ns = now_ns
         monitor = self.sessions.pop(conn, None) is not None
-        chardev = self._conns.pop(conn, None)
-        if chardev is not None and not self._dead:
-            from fakeqemu.startup import closed
+        channel = self.channels.pop(conn, None)
+        chardev = self.conns.pop(conn, None)
+        if not self._dead:
+            if channel is not None:
+                channel.closed(self)
+            if chardev is not None:
+                from fakeqemu.startup import closed
 
-            closed(self, chardev, monitor=monitor)
+                closed(self, chardev, monitor=monitor)
         return self._take()
 
     def bind_failed(self, now_ns: int, chardev: str, path: str, reason: str) -> list[Step]:
-        """The socket file could not be created, in the system's words."""
+        """A socket could not be bound, in the system's words; ``path`` is its address."""
         self.now_ns = now_ns
-        return self._refused(chardev, f"Failed to bind socket to {path}: {reason}")
+        if not self._dead:
+            from fakeqemu.startup import refused
+
+            refused(self, chardev, f"Failed to bind socket to {path}: {reason}")
+        return self._take()
 
     def adopt_failed(self, now_ns: int, chardev: str, fd: int, reason: str) -> list[Step]:
         """The inherited descriptor is not a socket, or not there at all."""
         del reason
         self.now_ns = now_ns
-        return self._refused(chardev, f"File descriptor '{fd}' is not a socket")
+        if not self._dead:
+            from fakeqemu.startup import refused
+
+            refused(self, chardev, f"File descriptor '{fd}' is not a socket")
+        return self._take()
 
     def pidfile_failed(self, now_ns: int, path: str, reason: str) -> list[Step]:
         """The pidfile could not be written, in the system's words."""
         self.now_ns = now_ns
         text = f"cannot create PID file: Could not create '{path}': {reason}"
-        return self._end(1, f"{self.line.program}: {text}", linger=False)
+        self.finish(1, f"{self.line.program}: {text}", linger=False)
+        return self._take()
 
     def signalled(self, now_ns: int, signum: int, sender: tuple[int, str] | None = None) -> list[Step]:
         """A signal has been sent to the process. SIGKILL is the driver's own business.
@@ -192,11 +233,13 @@ class FakeQemu:
         self.now_ns = now_ns
         if self._dead or signum == 0:
             return []
+        from fakeqemu.ending import signalled
+
         until = self.uninterruptible_until(now_ns)
         if until is not None:
-            self.later(until - now_ns, lambda: None if self._doomed else self._signal(signum, sender))
+            self.later(until - now_ns, lambda: None if self._doomed else signalled(self, signum, sender))
         else:
-            self._signal(signum, sender)
+            signalled(self, signum, sender)
         return self._take()
 
     def woken(self, now_ns: int, token: object) -> list[Step]:
@@ -277,6 +320,29 @@ class FakeQemu:
         """Say that a rule of the script has been applied."""
         self._out.append((0, Note(rule, action)))
 
+    def at(self, step: str, name: str, act: Callable[[], None]) -> None:
+        """Take a named step, under the rule of the script that is about it, if any."""
+        rule = self.pick(step, name)
+        if rule is None:
+            act()
+        else:
+            from fakeqemu.effects import at_step
+
+            at_step(self, rule, act)
+
+    def change(self, runstate: str) -> None:
+        """Enter a run state, and tell whoever watches."""
+        old, self.runstate = self.runstate, runstate
+        for watcher in self.watchers:
+            watcher(old, runstate)
+
+    def open_channel(self, channel: Channel) -> int:
+        """Take in a channel of the machine's own, for a `Connect` or an `Adopt`; returns its number."""
+        conn = channel.conn = self._next_channel
+        self._next_channel -= 1
+        self.channels[conn] = channel
+        return conn
+
     def pick(self, step: str, name: str = "") -> OnRule | None:
         """The rule that acts at this step, if any; it is noted."""
         if self.rules is None:
@@ -287,6 +353,15 @@ class FakeQemu:
         return rule
 
     def emit(self, event: str, data: dict[str, Any] | None = None) -> None:
+        """An event happens: the script may have a say (step ``event``), then the monitors hear of it."""
+        if self.rules is None:
+            self.tell(event, data)
+            return
+        from fakeqemu.effects import emitted
+
+        emitted(self, event, data)
+
+    def tell(self, event: str, data: dict[str, Any] | None = None) -> None:
         """Send an event to every monitor that has negotiated its capabilities."""
         if not self.sessions:
             return
@@ -299,28 +374,19 @@ class FakeQemu:
 
     def served(self) -> set[str]:
         """The character devices that have a client."""
-        return set(self._conns.values())
-
-    def listening(self, chardev: Chardev) -> None:
-        """Remember a listener, so that the end closes it."""
-        self._listening.append(chardev)
+        return set(self.conns.values())
 
     # -- the end --------------------------------------------------------------------------------------------
 
     def exit(self, code: int, *, stderr: str | None = None, clean: bool = True) -> None:
         """Leave with a status. A clean exit removes socket files and the pidfile, as QEMU's does."""
-        self._out += self._end(code, stderr, clean=clean)
+        self.finish(code, stderr, clean=clean)
 
     def kill(self, signum: int, *, stderr: str | None = None) -> None:
         """Die by a signal."""
-        self._out += self._end(None, stderr, signum=signum, clean=False)
+        self.finish(None, stderr, signum=signum)
 
-    def _refused(self, chardev: str, reason: str) -> list[Step]:
-        return self._end(
-            1, f"{self.line.program}: {self.line.chardevs[chardev].text}: {reason}", linger=False
-        )
-
-    def _end(
+    def finish(
         self,
         code: int | None,
         stderr: str | None,
@@ -328,49 +394,14 @@ class FakeQemu:
         signum: int = 0,
         clean: bool = False,
         linger: bool = True,
-    ) -> list[Step]:
+    ) -> None:
+        """End the machine once; the last steps follow what is to be done already."""
         if self._dead:
-            return []
-        self._dead = True
-        steps: list[Step] = []
-        if stderr:
-            steps.append((0, Stderr(stderr if stderr.endswith("\n") else stderr + "\n")))
-        steps += [(0, Close(conn)) for conn in self._conns]
-        for chardev in self._listening:
-            steps.append((0, CloseListener(chardev.id)))
-            if clean and chardev.path is not None:
-                steps.append((0, Unlink(chardev.path)))
-        if clean and self.line.pidfile is not None:
-            steps.append((0, Unlink(self.line.pidfile)))
-        wait = self.linger_ns if linger else 0
-        if wait:  # a listener that was handed in and not looked at yet goes with the other descriptors
-            served = [chardev.id for chardev in self._listening]
-            for chardev in self.line.chardevs.values():
-                if chardev.fd is not None and chardev.id not in served:
-                    steps.append((0, CloseListener(chardev.id)))
-        steps.append((wait, Exit(code) if code is not None else Kill(signum)))
-        return steps
-
-    def _signal(self, signum: int, sender: tuple[int, str] | None) -> None:
-        if signum in (self.word("ignore") or ()):
-            self.note(self.word("rules").get("ignore", "script"), f"ignore signal {signum}")
             return
-        rule = self.pick("signal", str(signum))
-        if rule is not None:
-            from fakeqemu.effects import at_step
+        self._dead = True
+        from fakeqemu.ending import last_steps
 
-            at_step(self, rule, lambda: self._obey(signum, sender))
-        else:
-            self._obey(signum, sender)
-
-    def _obey(self, signum: int, sender: tuple[int, str] | None) -> None:
-        if signum in QMP_SIGNALS:
-            origin = "" if sender is None else f" from pid {sender[0]} ({sender[1]})"
-            self.do(0, Stderr(f"{self.line.program}: terminating on signal {signum}{origin}\n"))
-            self.emit("SHUTDOWN", {"guest": False, "reason": "host-signal"})
-            self.exit(0)
-        elif signum not in _HARMLESS:
-            self.kill(signum)
+        self._out += last_steps(self, code, stderr, signum=signum, clean=clean, linger=linger)
 
     def _check(self) -> None:
         def known(kind: str, name: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posix
 
-from fakeqemu.machine import Host
+from fakeqemu.host import Host
 
 __all__ = ["RealHost", "command_of", "reason", "write_all"]
 

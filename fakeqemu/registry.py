@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["COMMANDS", "FAMILIES", "Command", "CommandError", "command", "load"]
+__all__ = ["COMMANDS", "FAMILIES", "Command", "CommandError", "Deferred", "command", "load"]
 
 #: The modules of `fakeqemu.commands`.
 FAMILIES = ("control", "run", "about", "block", "char", "cpu", "display", "memory", "migration", "net", "qom")
@@ -25,6 +25,41 @@ class CommandError(Exception):
     def __init__(self, kind: str, desc: str) -> None:
         super().__init__(desc)
         self.kind, self.desc = kind, desc
+
+
+class Deferred:
+    """The reply to a command that takes its time: what ``run`` returns instead of a value.
+
+    The monitor takes no further command (but those out of band) until `resolve` or `fail` is called.
+    """
+
+    __slots__ = ("_done", "_waiter")
+
+    def __init__(self) -> None:
+        self._done: tuple[Any, CommandError | None] | None = None
+        self._waiter: Callable[[Any, CommandError | None], None] | None = None
+
+    def resolve(self, value: Any = None) -> None:
+        """Reply with a value."""
+        self._finish(value, None)
+
+    def fail(self, error: CommandError) -> None:
+        """Reply with an error."""
+        self._finish(None, error)
+
+    def then(self, waiter: Callable[[Any, CommandError | None], None]) -> None:
+        """Call ``waiter(value, error)`` with the outcome, at once if there is one already."""
+        if self._done is not None:
+            waiter(*self._done)
+        else:
+            self._waiter = waiter
+
+    def _finish(self, value: Any, error: CommandError | None) -> None:
+        if self._done is not None:
+            return
+        self._done = value, error
+        if self._waiter is not None:
+            self._waiter(value, error)
 
 
 class Command:

@@ -6,10 +6,12 @@ Knows what a QMP session holds (monitor/qmp.c). Must not know what commands do.
 from __future__ import annotations
 
 from fakeqemu.actions import Send
+from fakeqemu.channel import Channel, close_all
 from fakeqemu.qjson import JSONReader, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
@@ -17,19 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["Session", "error_text", "event_text", "greet", "open_session", "reply_text"]
 
 
-class Session:
-    """What is known of one connection."""
+class Session(Channel):
+    """What is known of one connection to a monitor."""
 
-    __slots__ = ("busy", "conn", "greeted", "negotiated", "oob", "queue", "reader")
+    __slots__ = ("busy", "fds", "greeted", "negotiated", "oob", "queue", "reader")
 
     def __init__(self, conn: int) -> None:
-        self.conn = conn
+        super().__init__(conn)
+        #: Descriptors that came with the last message; the command that wants them takes them out.
+        self.fds: list[int] = []
         self.reader = JSONReader()
         self.queue: list[tuple[Any, str | None]] = []
         self.greeted = self.negotiated = self.oob = self.busy = False
 
-    def received(self, machine: FakeQemu, data: bytes) -> None:
+    def received(self, machine: FakeQemu, data: bytes, fds: Sequence[int]) -> None:
         """Take bytes in; commands that they complete are carried out one after the other."""
+        if fds:  # the descriptors of one message replace those of the one before (tcp_chr_read_poll)
+            close_all(machine, self.fds)
+            self.fds = list(fds)
         self.queue += self.reader.feed(data)
         if self.greeted and not self.busy:
             self.pump(machine)
@@ -47,15 +54,14 @@ def open_session(machine: FakeQemu, chardev: str, conn: int) -> None:
     """A client was accepted: greet it, unless the script has other ideas."""
     monitor = next((monitor for monitor in machine.line.monitors if monitor.chardev == chardev), None)
     if monitor is None or not monitor.control:
-        return  # a console, an agent's channel, or the monitor for people: nothing is said there
-    session = machine.sessions[conn] = Session(conn)
-    rule = machine.pick("accept")
-    if rule is None:
-        _accepted(machine, session)
-    else:
-        from fakeqemu.effects import at_step
+        from fakeqemu.frontends import attach
 
-        at_step(machine, rule, lambda: _accepted(machine, session))
+        channel = attach(machine, chardev, conn)
+        if channel is not None:
+            machine.channels[conn] = channel
+        return
+    session = machine.sessions[conn] = machine.channels[conn] = Session(conn)
+    machine.at("accept", "", lambda: _accepted(machine, session))
 
 
 def _accepted(machine: FakeQemu, session: Session) -> None:

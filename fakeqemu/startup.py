@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
     from fakeqemu.parts import Chardev
 
-__all__ = ["closed", "plan", "start_delay_ns"]
+__all__ = ["closed", "plan", "refused", "start_delay_ns"]
 
 
 def plan(machine: FakeQemu) -> None:
@@ -130,7 +130,7 @@ def _step(machine: FakeQemu, name: str, wait_ns: int, act: Callable[[], None]) -
 
 def _listen(machine: FakeQemu, chardev: Chardev) -> None:
     machine.do(0, Listen(chardev.id, path=chardev.path, fd=chardev.fd))
-    machine.listening(chardev)
+    machine.listeners.append(chardev)
     accept: dict[str, Any] = machine.word("accept") or {}
     if accept:
         _say(machine, "accept")
@@ -154,7 +154,7 @@ def _plainly(machine: FakeQemu, chardev: Chardev) -> Callable[[], None]:
 
     def act() -> None:
         machine.do(0, Listen(chardev.id, path=chardev.path, fd=chardev.fd))
-        machine.listening(chardev)
+        machine.listeners.append(chardev)
         machine.do(0, Accept(chardev.id))
 
     return act
@@ -169,6 +169,16 @@ def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
         from fakeqemu.effects import at_step
 
         at_step(machine, rule, lambda: machine.do(0, Accept(chardev)))
+
+
+def refused(machine: FakeQemu, name: str, reason: str) -> None:
+    """A socket could not be had: the end of a start; whoever opened it by name later is told instead."""
+    acceptor = machine.acceptors.pop(name, None)
+    if acceptor is not None:
+        acceptor.refused(machine, reason)
+    else:
+        text = machine.line.chardevs[name].text
+        machine.finish(1, f"{machine.line.program}: {text}: {reason}", linger=False)
 
 
 def _ready(machine: FakeQemu) -> None:
@@ -186,7 +196,7 @@ def _ready(machine: FakeQemu) -> None:
 
         resume(machine)
     elif line.incoming is not None:
-        machine.runstate = "inmigrate"
+        machine.change("inmigrate")
 
 
 def pty_name(machine: FakeQemu, ident: str) -> str:
