@@ -15,6 +15,7 @@ from fakeqemu.host import Host
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from random import Random
     from typing import Any, TypeAlias
 
     from fakeqemu.actions import Action
@@ -329,6 +330,16 @@ class FakeQemu:
             from fakeqemu.effects import at_step
 
             at_step(self, rule, act)
+
+    def chance(self, name: str) -> Random:
+        """A stream of chance of its own, drawn from the run's seed."""
+        streams: dict[str, Random] = self.parts.setdefault("chance", {})
+        found = streams.get(name)
+        if found is None:
+            from random import Random
+
+            found = streams[name] = Random(f"{self.seed}/{name}")  # noqa: S311 - repeatable, not secret
+        return found
 
     def change(self, runstate: str) -> None:
         """Enter a run state, and tell whoever watches."""
