@@ -1,0 +1,1 @@
+"""Devices that come and go: ``device_add``, ``device_del``."""

@@ -1,0 +1,1 @@
+"""User objects that come and go: ``object-add``, ``object-del``."""
