@@ -16,7 +16,21 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "FAMILIES", "Command", "CommandError", "Deferred", "command", "load"]
 
 #: The modules of `fakeqemu.commands`.
-FAMILIES = ("control", "run", "about", "block", "char", "cpu", "display", "memory", "migration", "net", "qom")
+FAMILIES = (
+    "control",
+    "run",
+    "about",
+    "block",
+    "char",
+    "cpu",
+    "device",
+    "display",
+    "memory",
+    "migration",
+    "net",
+    "objects",
+    "qom",
+)
 
 
 class CommandError(Exception):
