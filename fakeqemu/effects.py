@@ -50,7 +50,9 @@ def act_now(machine: FakeQemu, do: dict[str, Any], conn: int | None = None) -> N
         machine.kill(do["kill"]["signal"], stderr=do["kill"]["stderr"])
 
 
-def at_step(machine: FakeQemu, rule: OnRule, act: Callable[[], None]) -> None:
+def at_step(
+    machine: FakeQemu, rule: OnRule, act: Callable[[], None], fail: Callable[[str], None] | None = None
+) -> None:
     """Take a step under a rule: wait, then the rule's words before or after the step itself.
 
     ``drop`` leaves the step out; a rule that ends the machine does so instead of the step, unless it says
@@ -64,8 +66,12 @@ def at_step(machine: FakeQemu, rule: OnRule, act: Callable[[], None]) -> None:
             act_now(machine, do)
             return
         act_now(machine, do)
-        if not ends(do) and "drop" not in do:
+        if ends(do) or "drop" in do:
+            return
+        if "error" not in do:
             act()
+        elif fail is not None:
+            fail(do["error"]["desc"])
 
     if do.get("delay"):
         machine.later(do["delay"], go)
@@ -75,7 +81,7 @@ def at_step(machine: FakeQemu, rule: OnRule, act: Callable[[], None]) -> None:
 
 def emitted(machine: FakeQemu, event: str, data: dict[str, Any] | None) -> None:
     """An event happens under a script."""
-    rule = machine.pick("event", event)
+    rule = machine.pick("event", event, data)
     if rule is None:
         machine.tell(event, data)
     else:

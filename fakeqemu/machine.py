@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fakeqemu.actions import Action
     from fakeqemu.channel import Acceptor, Channel
     from fakeqemu.model import Model
+    from fakeqemu.outlet import Outlet
     from fakeqemu.parts import Chardev
     from fakeqemu.profile import Profile
     from fakeqemu.script import OnRule, Rules, Script
@@ -49,8 +50,8 @@ class FakeQemu:
     __slots__ = (
         "_after", "_dead", "_doomed", "_host", "_next_channel", "_out", "_profile", "_started_ns",
         "acceptors", "actions", "argv", "balloon", "boot_done", "channels", "conns", "line", "listeners",
-        "model", "now_ns", "parts", "pid", "powerdown_pending", "rules", "runstate", "script", "seed",
-        "sessions", "wall_ns", "watchers",
+        "model", "now_ns", "outlet", "parts", "pid", "powerdown_pending", "rules", "runstate", "script",
+        "seed", "sessions", "wall_ns", "watchers", "words",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +92,10 @@ class FakeQemu:
         self.watchers: list[Callable[[str, str], None]] = []
         self.listeners: list[Chardev] = []
         self.model: Model | None = None
+        #: Words that were set while the machine runs; they go before those of the script.
+        self.words: dict[str, Any] | None = None
+        #: What bends what is said; there is one once a rule has asked for it.
+        self.outlet: Outlet | None = None
         self._profile = profile
         self._host = host
         self._out: list[Step] = []
@@ -293,15 +298,27 @@ class FakeQemu:
 
     def word(self, name: str) -> Any:
         """A word of the script's ``at: start`` rules, or None."""
+        if self.words is not None and name in self.words:
+            return self.words[name]
         return self.script.start.get(name) if self.script is not None else None
 
     def do(self, delay_ns: int, action: Action) -> None:
         """Add a step."""
+        if self.outlet is None:
+            self._out.append((delay_ns, action))
+        else:
+            self.outlet.do(self, delay_ns, action)
+
+    def plainly(self, delay_ns: int, action: Action) -> None:
+        """Add a step past the outlet."""
         self._out.append((delay_ns, action))
 
     def send(self, conn: int, text: str) -> None:
         """Send a line; what is sent at one instant goes out together."""
         data = f"{text}\r\n".encode("ascii", "replace")
+        if self.outlet is not None:
+            self.outlet.do(self, 0, Send(conn, data))
+            return
         if self._out:
             delay, last = self._out[-1]
             if delay == 0 and type(last) is Send and last.conn == conn:
@@ -321,15 +338,31 @@ class FakeQemu:
         """Say that a rule of the script has been applied."""
         self._out.append((0, Note(rule, action)))
 
-    def at(self, step: str, name: str, act: Callable[[], None]) -> None:
-        """Take a named step, under the rule of the script that is about it, if any."""
-        rule = self.pick(step, name)
+    def at(
+        self,
+        step: str,
+        name: str,
+        act: Callable[[], None],
+        fail: Callable[[str], None] | None = None,
+        data: Any = None,
+    ) -> None:
+        """Take a named step, under the rule of the script that is about it, if any.
+
+        Args:
+            step: the step, a word of the grammar: ``job``, ``migration``, ``guest``, ...
+            name: what ``match:`` of a rule looks at.
+            act: the step itself.
+            fail: takes the step's failure instead, in the words of a rule's ``error``; without it such a rule
+                leaves the step out.
+            data: what ``with:`` of a rule looks at: arguments, an event's data.
+        """
+        rule = self.pick(step, name, data)
         if rule is None:
             act()
         else:
             from fakeqemu.effects import at_step
 
-            at_step(self, rule, act)
+            at_step(self, rule, act, fail)
 
     def chance(self, name: str) -> Random:
         """A stream of chance of its own, drawn from the run's seed."""
@@ -354,11 +387,11 @@ class FakeQemu:
         self.channels[conn] = channel
         return conn
 
-    def pick(self, step: str, name: str = "") -> OnRule | None:
+    def pick(self, step: str, name: str = "", data: Any = None) -> OnRule | None:
         """The rule that acts at this step, if any; it is noted."""
         if self.rules is None:
             return None
-        rule = self.rules.pick(step, name)
+        rule = self.rules.pick(step, name, data)
         if rule is not None:
             self.note(rule.name, f"{step} {name}".strip() + ": " + ", ".join(rule.do))
         return rule
@@ -374,6 +407,9 @@ class FakeQemu:
 
     def tell(self, event: str, data: dict[str, Any] | None = None) -> None:
         """Send an event to every monitor that has negotiated its capabilities."""
+        control = self.parts.get("ctl")
+        if control is not None:
+            control.told(self, event, data)
         if not self.sessions:
             return
         from fakeqemu.session import event_text

@@ -27,7 +27,7 @@ class ScriptError(Exception):
 class OnRule:
     """One ``on:`` rule; shared by every machine that plays the script."""
 
-    __slots__ = ("after", "count", "do", "match", "name", "number", "probability", "skip", "wild")
+    __slots__ = ("after", "count", "data", "do", "match", "name", "number", "probability", "skip", "wild")
 
     def __init__(self, number: int, words: Mapping[str, Any]) -> None:
         self.number = number
@@ -38,10 +38,13 @@ class OnRule:
         self.count: int | None = words.get("count")
         self.probability: float | None = words.get("probability")
         self.after: bool = words.get("when") == "after"
+        self.data: dict[str, Any] | None = words.get("with")
         self.do: dict[str, Any] = words["do"]
 
-    def fits(self, name: str) -> bool:
-        """Whether the rule is about the thing called ``name``."""
+    def fits(self, name: str, data: Any = None) -> bool:
+        """Whether the rule is about the thing called ``name``, which says ``data``."""
+        if self.data is not None and not _within(self.data, data):
+            return False
         if self.match is None or self.match == name:
             return True
         if not self.wild:
@@ -49,6 +52,15 @@ class OnRule:
         from fnmatch import fnmatchcase
 
         return fnmatchcase(name, self.match)
+
+
+def _within(part: Any, whole: Any) -> bool:
+    """Whether the members of ``part`` are among those of ``whole``, at every depth."""
+    if not isinstance(part, dict):
+        return bool(part == whole)
+    return isinstance(whole, dict) and all(
+        key in whole and _within(value, whole[key]) for key, value in part.items()
+    )
 
 
 class Script:
@@ -143,10 +155,10 @@ class Rules:
         self._met = [0] * script.length
         self._draw: Callable[[], float] | None = None
 
-    def pick(self, step: str, name: str = "") -> OnRule | None:
+    def pick(self, step: str, name: str = "", data: Any = None) -> OnRule | None:
         """The rule that acts at this step, if any; counts the meeting."""
         for rule in self.script.steps.get(step, ()):
-            if not rule.fits(name):
+            if not rule.fits(name, data):
                 continue
             met = self._met[rule.number] = self._met[rule.number] + 1
             if met <= rule.skip or (rule.count is not None and met > rule.skip + rule.count):
