@@ -9,8 +9,8 @@ from __future__ import annotations
 
 __all__ = [
     "Accept", "Action", "Adopt", "Bind", "Close", "CloseFd", "CloseListener", "Connect", "Daemonize", "Drain",
-    "Exit", "Kill", "Listen", "Note", "OpenPty", "Pace", "Send", "Stderr", "Stdout", "Unlink", "Wake",
-    "WritePidfile",
+    "Exit", "Kill", "Listen", "Note", "OpenFile", "OpenPty", "Pace", "Send", "Stderr", "Stdout", "Unlink",
+    "Wake", "WritePidfile",
 ]  # fmt: skip
 
 
@@ -113,6 +113,19 @@ class OpenPty(Action):
 
     def __init__(self, chardev: str) -> None:
         self.chardev = chardev
+
+
+class OpenFile(Action):
+    """Open what a character device writes to, and reads from unless it is a file; answered with `connected`.
+
+    ``kind`` is ``file`` (written to ``path``, emptied first unless ``append``), ``pipe`` (``path.in`` and
+    ``path.out``, or ``path`` for both) or ``stdio`` (standard input and output).
+    """
+
+    __slots__ = ("append", "chardev", "kind", "path")
+
+    def __init__(self, chardev: str, kind: str, path: str = "", *, append: bool = False) -> None:
+        self.chardev, self.kind, self.path, self.append = chardev, kind, path, append
 
 
 class Connect(Action):

@@ -18,11 +18,12 @@ import time
 from _heapq import heappop, heappush
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM
 from _socket import socket as Socket  # noqa: N812 - a class, whatever its case
-from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, epoll
+from select import EPOLLIN, epoll
 
 from fakeqemu import actions as do
 from fakeqemu.machine import FakeQemu
 from fakeqemu.realhost import RealHost, command_of, reason, write_all
+from fakeqemu.wires import Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,20 +38,15 @@ __all__ = ["Process", "main"]
 
 #: Signals that the machine is told of; the others do what signals do.
 ROUTED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGALRM)
-_READ_SIZE = 1 << 16
-#: What is read or sent in one turn of the loop, so that no client starves the others.
-_TURNS = 16
 
 
-class _Connection:
-    """One client: what is still to be sent, and whether to close it then."""
+class _Call(do.Action):
+    """The driver's own business at a later time."""
 
-    __slots__ = ("chardev", "closing", "number", "pending", "sock")
+    __slots__ = ("what",)
 
-    def __init__(self, number: int, chardev: str, sock: Socket) -> None:
-        self.number, self.chardev, self.sock = number, chardev, sock
-        self.pending = bytearray()
-        self.closing = False
+    def __init__(self, what: Callable[[], None]) -> None:
+        self.what = what
 
 
 class Process:
@@ -65,22 +61,25 @@ class Process:
 
     def __init__(self, argv: Sequence[str], script: Script | None, seed: str, start_ns: int) -> None:
         self._start_ns = start_ns
-        self._machine = FakeQemu(
+        self.machine = FakeQemu(
             argv,
             script=script,
             seed=seed,
-            wall_ns=time.time_ns() - self._now(),
+            wall_ns=time.time_ns() - self.now(),
             pid=posix.getpid(),
             host=RealHost(),
         )
         self._timers: list[tuple[int, int, Action]] = []
         self._sequence = 0
-        self._epoll = epoll()
+        self.epoll = epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._listeners: dict[str, Socket] = {}
         self._bound: dict[str, Socket] = {}
-        self._adopted: set[str] = set()
-        self._conns: dict[int, _Connection] = {}
+        self.adopted: set[str] = set()
+        #: The connections, by number; the machine's own are negative.
+        self.wires: dict[int, Wire] = {}
+        #: Those of them that are files, which the kernel does not watch.
+        self.files: dict[Wire, None] = {}
         self._next_conn = 1
         self._parent: int | None = None
         self._signals: tuple[int, int] | None = None
@@ -89,9 +88,9 @@ class Process:
     def run(self) -> None:
         """Run; never returns."""
         _signal.pthread_sigmask(_signal.SIG_BLOCK, self._routed())
-        if "-daemonize" in self._machine.argv or "--daemonize" in self._machine.argv:
+        if "-daemonize" in self.machine.argv or "--daemonize" in self.machine.argv:
             self._fork()
-        self._plan(self._machine.start(0), 0)
+        self.plan(self.machine.start(0), 0)
         self._due()
         self._watch_signals()
         while True:
@@ -99,32 +98,45 @@ class Process:
 
     # -- time ------------------------------------------------------------------------------------------------
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """Nanoseconds since the process began."""
         return time.monotonic_ns() - self._start_ns
 
-    def _plan(self, steps: list[Step], now: int | None = None) -> None:
+    def plan(self, steps: list[Step], now: int | None = None) -> None:
+        """Take in the machine's steps."""
         if not steps:
             return
         if now is None:
-            now = self._now()
+            now = self.now()
         for delay, action in steps:
             self._sequence += 1
             heappush(self._timers, (now + delay, self._sequence, action))
 
     def _due(self) -> None:
         """Carry out what is due, in order of time and then of sequence."""
-        while self._timers and self._timers[0][0] <= self._now():
+        while self._timers and self._timers[0][0] <= self.now():
             action = heappop(self._timers)[2]
             if type(action) is do.Wake:
-                self._plan(self._machine.woken(self._now(), action.token))
+                self.plan(self.machine.woken(self.now(), action.token))
             else:
-                _ACTIONS[type(action)](self, action)
+                (_ACTIONS.get(type(action)) or _late(type(action)))(self, action)
+
+    def later(self, delay_ns: int, what: Callable[[], None]) -> None:
+        """Call something of the driver's own after a delay."""
+        self._sequence += 1
+        heappush(self._timers, (self.now() + delay_ns, self._sequence, _Call(what)))
 
     def _turn(self) -> None:
         wait = -1.0
         if self._timers:
-            wait = max(0, self._timers[0][0] - self._now()) / 1e9
-        for fd, events in self._epoll.poll(wait):
+            wait = max(0, self._timers[0][0] - self.now()) / 1e9
+        if self.files:
+            for wire in tuple(self.files):
+                if not wire.idle:
+                    wire.more()
+                    wait = 0
+            self._due()
+        for fd, events in self.epoll.poll(wait):
             handler = self._handlers.get(fd)
             if handler is not None:
                 handler(events)
@@ -143,7 +155,7 @@ class Process:
                 posix.unlink(action.path)
                 self._bind(action)
                 return
-            self._plan(self._machine.bind_failed(self._now(), action.chardev, action.path, reason(error)))
+            self.plan(self.machine.bind_failed(self.now(), action.chardev, action.path, reason(error)))
             return
         if action.mode is not None:
             posix.chmod(action.path, action.mode)
@@ -162,7 +174,11 @@ class Process:
             sock = self._adopt(action.chardev, action.fd)
         else:
             sock = self._bound.get(action.chardev)
-            if sock is None and action.path is not None:
+            if action.address is not None:
+                from fakeqemu.streams import bind_tcp
+
+                sock = bind_tcp(self, action.chardev, action.address)
+            elif sock is None and action.path is not None:
                 try:
                     posix.unlink(action.path)
                 except OSError:
@@ -181,10 +197,10 @@ class Process:
     def _adopt(self, chardev: str, fd: int) -> Socket | None:
         try:
             sock = Socket(fileno=fd)
-            self._adopted.add(chardev)
+            self.adopted.add(chardev)
             posix.set_inheritable(fd, False)  # noqa: FBT003 - the system call's own signature
         except OSError as error:
-            self._plan(self._machine.adopt_failed(self._now(), chardev, fd, reason(error)))
+            self.plan(self.machine.adopt_failed(self.now(), chardev, fd, reason(error)))
             return None
         sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         return sock
@@ -195,30 +211,27 @@ class Process:
             return
         fd = sock.fileno()
         if fd not in self._handlers:
-            self._watch(fd, EPOLLIN, lambda _events: self._accepted(action.chardev, sock))
+            self.watch(fd, EPOLLIN, lambda _events: self._accepted(action.chardev, sock))
 
     def _accepted(self, chardev: str, sock: Socket) -> None:
         try:
             fd, _ = sock._accept()  # type: ignore[attr-defined]  # as socket.socket.accept does
         except OSError:
             return  # the client has gone again, or descriptors ran out: the listener stays armed
-        self._forget(sock.fileno())
-        client = Socket(AF_UNIX, SOCK_STREAM, 0, fd)
+        self.forget(sock.fileno())
+        client = Socket(fileno=fd)
         client.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-        number, self._next_conn = self._next_conn, self._next_conn + 1
-        self._conns[number] = conn = _Connection(number, chardev, client)
-        self._watch(fd, EPOLLIN, lambda events: self._ready(conn, events))
-        self._plan(self._machine.connected(self._now(), chardev, number))
+        self.attach(chardev, Wire(self, self.number(), sock=client))
 
     def _close_listener(self, action: do.CloseListener) -> None:
         for held in (self._listeners, self._bound):
             sock = held.pop(action.chardev, None)
             if sock is not None:
-                self._forget(sock.fileno())
+                self.forget(sock.fileno())
                 sock.close()
                 return
-        chardev = self._machine.line.chardevs.get(action.chardev)
-        if chardev is not None and chardev.fd is not None and action.chardev not in self._adopted:
+        chardev = self.machine.line.chardevs.get(action.chardev)
+        if chardev is not None and chardev.fd is not None and action.chardev not in self.adopted:
             try:
                 posix.close(chardev.fd)
             except OSError:
@@ -231,17 +244,14 @@ class Process:
             pass  # gone already
 
     def _send(self, action: do.Send) -> None:
-        conn = self._conns.get(action.conn)
-        if conn is not None and not conn.closing:
-            conn.pending += action.data
-            self._flush(conn)
+        wire = self.wires.get(action.conn)
+        if wire is not None:
+            wire.send(action.data)
 
     def _close(self, action: do.Close) -> None:
-        conn = self._conns.get(action.conn)
-        if conn is not None:
-            conn.closing = True
-            if not conn.pending:
-                self._lost(conn)
+        wire = self.wires.get(action.conn)
+        if wire is not None:
+            wire.close()
 
     def _stderr(self, action: do.Stderr) -> None:
         write_all(2, action.text)
@@ -254,7 +264,7 @@ class Process:
         try:
             fd = posix.open(action.path, flags, 0o600)
         except OSError as error:
-            self._plan(self._machine.pidfile_failed(self._now(), action.path, reason(error)))
+            self.plan(self.machine.pidfile_failed(self.now(), action.path, reason(error)))
             return
         posix.write(fd, b"%d\n" % posix.getpid())
         posix.close(fd)
@@ -282,52 +292,30 @@ class Process:
 
     # -- connections -----------------------------------------------------------------------------------------
 
-    def _watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+    def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        """Call ``handler`` with the events of a descriptor.
+
+        Raises:
+            PermissionError: it is a file, which is always ready.
+        """
+        self.epoll.register(fd, events)
         self._handlers[fd] = handler
-        self._epoll.register(fd, events)
 
-    def _forget(self, fd: int) -> None:
+    def forget(self, fd: int) -> None:
+        """Watch a descriptor no more."""
         if self._handlers.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+            self.epoll.unregister(fd)
 
-    def _ready(self, conn: _Connection, events: int) -> None:
-        if events & EPOLLOUT:
-            self._flush(conn)
-        if events & (EPOLLIN | EPOLLHUP | EPOLLERR) and conn.number in self._conns:
-            try:
-                data = conn.sock.recv(_READ_SIZE)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if data:
-                self._plan(self._machine.received(self._now(), conn.number, data))
-            else:
-                self._lost(conn)
+    def attach(self, name: str, wire: Wire) -> None:
+        """Tell the machine of a client under the name of a listener or character device."""
+        self.wires[wire.number] = wire
+        wire.begin()
+        self.plan(self.machine.connected(self.now(), name, wire.number))
 
-    def _flush(self, conn: _Connection) -> None:
-        for _ in range(_TURNS):
-            if not conn.pending:
-                break
-            try:
-                sent = conn.sock.send(memoryview(conn.pending)[: 1 << 20])
-            except BlockingIOError:
-                break
-            except OSError:
-                conn.pending.clear()  # the client has gone; reading will say so
-                break
-            del conn.pending[:sent]
-        if conn.closing and not conn.pending:
-            self._lost(conn)
-        else:
-            self._epoll.modify(conn.sock.fileno(), EPOLLIN | (EPOLLOUT if conn.pending else 0))
-
-    def _lost(self, conn: _Connection) -> None:
-        if self._conns.pop(conn.number, None) is None:
-            return
-        self._forget(conn.sock.fileno())
-        conn.sock.close()
-        self._plan(self._machine.disconnected(self._now(), conn.number))
+    def number(self) -> int:
+        """The number of the next connection."""
+        number, self._next_conn = self._next_conn, self._next_conn + 1
+        return number
 
     # -- signals ---------------------------------------------------------------------------------------------
 
@@ -352,13 +340,13 @@ class Process:
 
         stack_size(1 << 16)
         start_new_thread(wait, ())
-        self._watch(read, EPOLLIN, lambda _events: self._signalled(read))
+        self.watch(read, EPOLLIN, lambda _events: self._signalled(read))
 
     def _signalled(self, pipe: int) -> None:
         for line in posix.read(pipe, 4096).splitlines():
             signum, pid = map(int, line.split())
             sender = (pid, command_of(pid)) if pid else None
-            self._plan(self._machine.signalled(self._now(), signum, sender))
+            self.plan(self.machine.signalled(self.now(), signum, sender))
             self._due()
 
     # -- daemon ----------------------------------------------------------------------------------------------
@@ -376,9 +364,9 @@ class Process:
             posix._exit(0)
         posix.umask(0o027)
         self._parent = write
-        self._epoll.close()
-        self._epoll = epoll()
-        self._machine.pid = posix.getpid()
+        self.epoll.close()
+        self.epoll = epoll()
+        self.machine.pid = posix.getpid()
 
     def _daemonize(self, _action: do.Daemonize) -> None:
         if self._parent is None:
@@ -394,7 +382,15 @@ class Process:
         self._parent = None
 
 
+def _late(kind: type[Action]) -> Callable[[Any, Any], None]:
+    """The mechanism of an action that most machines never take."""
+    from fakeqemu.streams import ACTIONS
+
+    return ACTIONS[kind]
+
+
 _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
+    _Call: lambda _process, action: action.what(),
     do.Accept: Process._accept,
     do.Bind: Process._bind,
     do.Close: Process._close,

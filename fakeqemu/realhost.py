@@ -1,4 +1,4 @@
-"""This host, as the process driver sees it: disk images, last words, the names of processes.
+"""This host, as the process driver sees it: files, threads, last words, the names of processes.
 
 Knows the system calls. Must not know the machine. On the start-up path.
 """
@@ -40,6 +40,86 @@ class RealHost(Host):
             return None
         finally:
             posix.close(fd)
+
+    def read(self, path: str, offset: int, length: int) -> bytes | None:
+        """Bytes of a file."""
+        try:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return posix.pread(fd, length, offset)
+        except OSError:
+            return None
+        finally:
+            posix.close(fd)
+
+    def write(self, path: str, data: bytes, *, offset: int = 0, truncate: bool = False) -> str | None:
+        """Write into a file, which is created when it is absent."""
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC | (posix.O_TRUNC if truncate else 0)
+        try:
+            fd = posix.open(path, flags, 0o644)
+        except OSError as error:
+            return reason(error)
+        try:
+            view = memoryview(data)
+            while view:
+                written = posix.pwrite(fd, view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            return reason(error)
+        finally:
+            posix.close(fd)
+        return None
+
+    def resize(self, path: str, size: int) -> str | None:
+        """Give a file a size."""
+        try:
+            posix.truncate(path, size)
+        except OSError as error:
+            return reason(error)
+        return None
+
+    def length(self, path: str) -> int | None:
+        """How long a file is; a block device as long as its end is far."""
+        try:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return posix.lseek(fd, 0, 2)
+        except OSError:
+            return None
+        finally:
+            posix.close(fd)
+
+    def allocated(self, path: str) -> int | None:
+        """Bytes a file takes up on its disk."""
+        try:
+            return posix.stat(path).st_blocks * 512
+        except OSError:
+            return None
+
+    def thread_ids(self, number: int, pid: int) -> list[int]:
+        """Ids of threads that are there for no other reason than to have them; they wait for ever."""
+        del pid
+        if len(_threads) < number:
+            from fakeqemu.threads import start
+
+            _threads.extend(start(number - len(_threads)))
+        return _threads[:number]
+
+    def kvm(self) -> bool:
+        """Whether KVM's device can be used."""
+        try:
+            posix.close(posix.open("/dev/kvm", posix.O_RDWR | posix.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
+
+
+#: Ids of the threads of this process that stand for CPUs.
+_threads: list[int] = []
 
 
 def reason(error: OSError) -> str:
