@@ -21,15 +21,18 @@ FAMILIES = (
     "run",
     "about",
     "block",
+    "blockjob",
     "char",
     "cpu",
     "device",
     "display",
+    "job",
     "memory",
     "migration",
     "net",
     "objects",
     "qom",
+    "snapshot",
 )
 
 
