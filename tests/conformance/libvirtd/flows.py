@@ -1,0 +1,356 @@
+# ruff: noqa: E501  (a command is a line)
+"""What a manager does with libvirt: the flows that are played to the real QEMU and to fakeqemu.
+
+Each flow is a list of virsh commands. ``{base}`` is the daemon's directory, ``{emulator}`` the program. A word
+that begins with ``!`` is for the harness: ``!restart`` ends and starts the daemon, ``!wait SECONDS``,
+``!until STATE`` waits for a domain state, ``!image NAME SIZE [FORMAT]`` makes an image, ``!agent DOMAIN`` waits for the guest agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MINIMAL = """
+<domain type='qemu'>
+  <name>mini</name>
+  <uuid>5f3c1b1e-58a4-4cb5-a1bb-0c6f4f0d0001</uuid>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os>
+  <devices><emulator>{emulator}</emulator><controller type='usb' model='none'/><memballoon model='none'/></devices>
+</domain>
+"""
+
+TYPICAL = """
+<domain type='qemu'>
+  <name>typ</name>
+  <uuid>5f3c1b1e-58a4-4cb5-a1bb-0c6f4f0d0002</uuid>
+  <memory unit='MiB'>256</memory>
+  <vcpu current='2'>4</vcpu>
+  <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
+  <features><acpi/></features>
+  <pm><suspend-to-mem enabled='yes'/></pm>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/>
+      <source file='{base}/images/typ.qcow2'/><target dev='vda' bus='virtio'/><boot order='1'/></disk>
+    <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>
+    <interface type='user'><mac address='52:54:00:aa:bb:01'/><model type='virtio'/></interface>
+    <controller type='pci' index='0' model='pcie-root'/>
+    <controller type='pci' index='1' model='pcie-root-port'/>
+    <controller type='pci' index='2' model='pcie-root-port'/>
+    <controller type='pci' index='3' model='pcie-root-port'/>
+    <controller type='pci' index='4' model='pcie-root-port'/>
+    <controller type='pci' index='5' model='pcie-root-port'/>
+    <controller type='pci' index='6' model='pcie-root-port'/>
+    <controller type='pci' index='7' model='pcie-root-port'/>
+    <controller type='pci' index='8' model='pcie-root-port'/>
+    <controller type='pci' index='9' model='pcie-root-port'/>
+    <controller type='pci' index='10' model='pcie-root-port'/>
+    <serial type='pty'/>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <input type='tablet' bus='usb'/>
+    <graphics type='vnc' port='-1' autoport='yes'/>
+    <video><model type='virtio'/></video>
+    <memballoon model='virtio'><stats period='5'/></memballoon>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+  </devices>
+</domain>
+"""
+
+#: Hot-plug on i440fx, where the guest answers through ACPI; memory slots; a watchdog; more controllers.
+WIDE = """
+<domain type='qemu'>
+  <name>wide</name>
+  <uuid>5f3c1b1e-58a4-4cb5-a1bb-0c6f4f0d0003</uuid>
+  <maxMemory slots='4' unit='MiB'>1024</maxMemory>
+  <memory unit='MiB'>256</memory>
+  <vcpu current='1'>4</vcpu>
+  <iothreads>1</iothreads>
+  <os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os>
+  <features><acpi/></features>
+  <cpu mode='custom' match='exact'><model>qemu64</model><numa><cell id='0' cpus='0-3' memory='256' unit='MiB'/></numa></cpu>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2' iothread='1'/>
+      <source file='{base}/images/wide.qcow2'/><target dev='vda' bus='virtio'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/>
+      <source file='{base}/images/wide.raw'/><target dev='sda' bus='scsi'/></disk>
+    <controller type='scsi' model='virtio-scsi'/>
+    <interface type='user'><mac address='52:54:00:aa:bb:11'/><model type='e1000'/></interface>
+    <serial type='file'><source path='{base}/images/wide.log'/></serial>
+    <console type='pty'><target type='virtio'/></console>
+    <graphics type='vnc' socket='{base}/run/wide.vnc'/>
+    <watchdog model='i6300esb' action='pause'/>
+    <panic model='isa'/>
+  </devices>
+</domain>
+"""
+
+#: One qcow2 disk and nothing else that holds state: internal snapshots want that.
+SINGLE = """
+<domain type='qemu'>
+  <name>snap</name>
+  <uuid>5f3c1b1e-58a4-4cb5-a1bb-0c6f4f0d0004</uuid>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+      <source file='{base}/images/snap.qcow2'/><target dev='hda' bus='ide'/></disk>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+DOMAINS = {"mini": MINIMAL, "typ": TYPICAL, "wide": WIDE, "snap": SINGLE}
+
+FILES = {
+    "disk.xml": """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+      <source file='{base}/images/hot.qcow2'/><target dev='vdb' bus='virtio'/></disk>""",
+    "scsi.xml": """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+      <source file='{base}/images/hot.qcow2'/><target dev='sdb' bus='scsi'/></disk>""",
+    "net.xml": """<interface type='user'><mac address='52:54:00:aa:bb:02'/><model type='virtio'/></interface>""",
+    "dimm.xml": """<memory model='dimm'><target><size unit='MiB'>128</size><node>0</node></target></memory>""",
+    "rng.xml": """<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>""",
+    "usb.xml": """<input type='mouse' bus='usb'/>""",
+    "backup.xml": """<domainbackup><disks><disk name='vda' type='file'><driver type='qcow2'/>
+      <target file='{base}/images/backup.qcow2'/></disk><disk name='sda' backup='no'/></disks></domainbackup>""",
+}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One story: its domain, and what is done. ``guest``: needs an operating system inside (fake only)."""
+
+    name: str
+    domain: str
+    steps: tuple[str, ...]
+    guest: bool = False
+
+
+def _flow(name: str, domain: str, steps: str, *, guest: bool = False) -> Flow:
+    words = [line.strip() for line in steps.strip().splitlines()]
+    return Flow(name, domain, tuple(word for word in words if word), guest=guest)
+
+
+FLOWS = (
+    _flow("minimal life", "mini", """
+        start mini
+        domstate mini --reason
+        suspend mini
+        domstate mini --reason
+        resume mini
+        domcontrol mini
+        dominfo mini
+        reset mini
+        suspend mini
+        suspend mini
+        destroy mini
+        destroy mini
+        start mini --paused
+        domstate mini --reason
+        resume mini
+        destroy mini --graceful
+        """),
+    _flow("statistics", "typ", """
+        start typ
+        dommemstat typ
+        domstats typ --state --balloon --vcpu --interface --block --iothread
+        domblkinfo typ vda
+        domblkstat typ vda
+        domblkerror typ
+        domblklist typ --details
+        domiflist typ
+        domif-getlink typ 52:54:00:aa:bb:01
+        vcpucount typ
+        vcpuinfo typ
+        vcpupin typ
+        emulatorpin typ
+        domdisplay typ
+        ttyconsole typ
+        qemu-monitor-command typ {"execute":"query-status"}
+        qemu-monitor-command typ --hmp info status
+        qemu-monitor-command typ {"execute":"query-nonsense"}
+        destroy typ
+        """),
+    _flow("cpus and memory", "typ", """
+        start typ
+        setvcpus typ 3 --live
+        vcpucount typ
+        setvcpu typ 3 --enable --live
+        setmem typ 204800 --live
+        dommemstat typ --period 2 --live
+        destroy typ
+        """),
+    _flow("devices", "typ", """
+        !image hot.qcow2 16M
+        start typ
+        attach-device typ {base}/disk.xml --live
+        domblklist typ --details
+        attach-device typ {base}/net.xml --live
+        domif-setlink typ 52:54:00:aa:bb:02 down
+        domif-setlink typ 52:54:00:aa:bb:02 up
+        attach-device typ {base}/usb.xml --live
+        blkdeviotune typ vda --total-iops-sec 1000 --live
+        blkdeviotune typ vda
+        blockresize typ vda 120M
+        iothreadadd typ 1 --live
+        iothreadinfo typ
+        iothreaddel typ 1 --live
+        attach-device typ {base}/disk.xml --live
+        destroy typ
+        """),
+    _flow("external snapshots", "typ", """
+        start typ
+        snapshot-create-as typ s1 --disk-only --atomic --no-metadata --diskspec vda,file={base}/images/typ.s1.qcow2 --diskspec sda,snapshot=no
+        domblklist typ
+        blockjob typ vda --info
+        blockcommit typ vda --active --pivot --verbose
+        domblklist typ
+        snapshot-create-as typ s2 --disk-only --atomic --no-metadata --diskspec vda,file={base}/images/typ.s2.qcow2 --diskspec sda,snapshot=no
+        snapshot-create-as typ s3 --disk-only --atomic --no-metadata --diskspec vda,file={base}/images/typ.s3.qcow2 --diskspec sda,snapshot=no
+        blockcommit typ vda --top {base}/images/typ.s2.qcow2 --base {base}/images/typ.qcow2 --wait --verbose
+        blockpull typ vda --wait
+        domblklist typ
+        destroy typ
+        """),
+    _flow("block copies", "typ", """
+        start typ
+        blockcopy typ vda {base}/images/copy.qcow2 --transient-job --format qcow2 --wait --pivot
+        domblklist typ
+        blockcopy typ vda {base}/images/copy2.qcow2 --transient-job --format qcow2 --wait --finish
+        blockcopy typ vda {base}/images/copy3.qcow2 --transient-job --format qcow2
+        blockjob typ vda 2
+        blockjob typ vda --abort
+        blockjob typ vda --info
+        destroy typ
+        """),
+    _flow("media and backup", "typ", """
+        !image cd.raw 4M raw
+        start typ
+        change-media typ sda {base}/images/cd.raw --insert --live
+        domblklist typ
+        change-media typ sda --eject --live
+        backup-begin typ {base}/backup.xml
+        !wait 1
+        domjobinfo typ
+        domblkthreshold typ vda 1048576
+        destroy typ
+        """),
+    _flow("buttons", "typ", """
+        start typ
+        screenshot typ {base}/images/shot.png
+        send-key typ KEY_LEFTCTRL KEY_C
+        inject-nmi typ
+        set-lifecycle-action typ poweroff restart --live
+        domdirtyrate-calc typ --seconds 1
+        reset typ
+        reboot typ --mode acpi
+        domstate typ --reason
+        shutdown typ --mode acpi
+        domstate typ --reason
+        dompmsuspend typ mem
+        qemu-agent-command typ {"execute":"guest-ping"} --timeout 2
+        destroy typ
+        """),
+    _flow("saves", "typ", """
+        start typ
+        managedsave typ
+        domstate typ --reason
+        start typ
+        save typ {base}/images/typ.save
+        restore {base}/images/typ.save
+        domstate typ --reason
+        save typ {base}/images/typ.save --paused
+        restore {base}/images/typ.save
+        domstate typ --reason
+        resume typ
+        snapshot-create-as typ m1 --memspec {base}/images/typ.mem --diskspec vda,file={base}/images/typ.m1.qcow2 --diskspec sda,snapshot=no --no-metadata
+        domstate typ --reason
+        dump typ {base}/images/typ.core --memory-only
+        domstate typ --reason
+        destroy typ
+        """),
+    _flow("internal snapshots", "snap", """
+        start snap
+        snapshot-create-as snap i1
+        snapshot-create-as snap i2
+        snapshot-list snap --name
+        snapshot-revert snap i1
+        domstate snap --reason
+        snapshot-delete snap i2
+        snapshot-delete snap i1
+        destroy snap
+        """),
+    _flow("daemon restart", "typ", """
+        start typ
+        !restart
+        domstate typ --reason
+        suspend typ
+        !restart
+        domstate typ --reason
+        resume typ
+        dominfo typ
+        destroy typ
+        """),
+    _flow("more hardware", "wide", """
+        !image hot.qcow2 16M
+        start wide
+        setvcpus wide 3 --live
+        vcpucount wide
+        attach-device wide {base}/dimm.xml --live
+        dommemstat wide
+        attach-device wide {base}/scsi.xml --live
+        attach-device wide {base}/rng.xml --live
+        domblklist wide --details
+        iothreadinfo wide
+        domstats wide --state --balloon --vcpu --interface --block --iothread
+        attach-device wide {base}/net.xml --live
+        screenshot wide {base}/images/wide.png
+        destroy wide
+        """),
+    _flow("a guest that answers", "typ", """
+        !image hot.qcow2 16M
+        start typ
+        !agent typ
+        qemu-agent-command typ {"execute":"guest-ping"}
+        guestinfo typ --os --hostname --user
+        domifaddr typ --source agent
+        domhostname typ --source agent
+        domtime typ
+        domfsinfo typ
+        domfsfreeze typ
+        domfsthaw typ
+        guestvcpus typ
+        setvcpus typ 3 --live
+        setvcpus typ 2 --live
+        vcpucount typ
+        setmem typ 204800 --live
+        attach-device typ {base}/disk.xml --live
+        detach-device typ {base}/disk.xml --live
+        attach-device typ {base}/net.xml --live
+        detach-device typ {base}/net.xml --live
+        domblklist typ
+        dompmsuspend typ mem
+        !until typ pmsuspended
+        dompmwakeup typ
+        !until typ running
+        reboot typ --mode agent
+        !agent typ
+        reboot typ --mode acpi
+        !until typ running
+        !agent typ
+        snapshot-create-as typ q1 --disk-only --quiesce --no-metadata --diskspec vda,file={base}/images/typ.q1.qcow2 --diskspec sda,snapshot=no
+        managedsave typ
+        start typ
+        domstate typ --reason
+        shutdown typ --mode acpi
+        !until typ shut off
+        start typ
+        !agent typ
+        shutdown typ --mode agent
+        !until typ shut off
+        """, guest=True),
+)  # fmt: skip
