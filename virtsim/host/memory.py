@@ -84,6 +84,10 @@ class MemoryFiles:
         if isinstance(node, _Socket) and self.on_socket_unlinked is not None:
             self.on_socket_unlinked(path)
 
+    def discard(self, path: str) -> None:
+        """As `unlink`, of something whose coming and going nobody is told of."""
+        self._drop(_clean(path))
+
     def exists(self, path: str) -> bool:
         """Whether anything has that path."""
         return _clean(path) in self._nodes

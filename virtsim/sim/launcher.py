@@ -23,7 +23,11 @@ from fakeqemu import actions as do
 from fakeqemu.machine import FakeQemu
 from virtsim.host.abc import ExitStatus, Files, Observer
 from virtsim.host.context import Context, ignore
+from virtsim.sim.images import SimHost
 from virtsim.sim.net import Net, ServerSocket, net_of
+from virtsim.sim.streams import ACTIONS as STREAM_ACTIONS
+from virtsim.sim.streams import bind_tcp
+from virtsim.sim.wires import Wire
 
 if TYPE_CHECKING:
     from fakeqemu.actions import Action
@@ -77,6 +81,8 @@ class SimLauncher:
         self._epoch_ns = epoch_ns
         self._has_program = has_program
         self._closed = False
+        self._host = SimHost(files)
+        self.terminals: set[int] = set()
 
     async def spawn(
         self, argv: Sequence[str], *, fds: Sequence[int] = (), log: str, env: Mapping[str, str] | None = None
@@ -105,7 +111,8 @@ class SimLauncher:
         inherited: dict[int, ServerSocket] = {}
         try:
             for fd in fds:
-                inherited[fd] = net.adopt(fd)
+                if not net.is_stream(fd):
+                    inherited[fd] = net.adopt(fd)
             self._append(log, b"")
         except BaseException:
             for listener in inherited.values():
@@ -115,7 +122,12 @@ class SimLauncher:
         self._next_pid += 1
         words = list(argv)
         machine = FakeQemu(
-            words, script=self._script_for(words), seed=f"{self._seed}/{pid}", wall_ns=self._epoch_ns, pid=pid
+            words,
+            script=self._script_for(words),
+            seed=f"{self._seed}/{pid}",
+            wall_ns=self._epoch_ns,
+            pid=pid,
+            host=self._host,
         )
         process = SimProcess(self, machine, net, inherited, log)
         self.processes[pid] = process
@@ -154,49 +166,31 @@ class SimLauncher:
         self._observer("fault", process.name, {"rule": note.rule, "action": note.action})
 
 
-class _Client(asyncio.Protocol):
-    """One connection, from the machine's side."""
-
-    __slots__ = ("chardev", "number", "process", "transport")
-
-    def __init__(self, process: SimProcess, chardev: str) -> None:
-        self.process = process
-        self.chardev = chardev
-        self.number = 0
-        self.transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-        self.process.connected(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.process.received(self, data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self.process.disconnected(self)
-
-
 class SimProcess:
     """`virtsim.host.abc.Process` of a `SimLauncher`: one machine, and what the kernel would keep for it."""
 
     __slots__ = (
-        "_bound", "_busy", "_clients", "_inherited", "_launcher", "_listeners", "_log", "_loop",
-        "_machine", "_net", "_next_conn", "_queue", "_status", "_stopped", "_timers", "_waiters",
+        "_busy", "_inherited", "_launcher", "_listeners", "_log", "_next_conn", "_queue", "_status",
+        "_stopped", "_timers", "_waiters", "bound", "loop", "machine", "net", "tasks", "terminals", "wires",
     )  # fmt: skip
 
     def __init__(
         self, launcher: SimLauncher, machine: FakeQemu, net: Net, inherited: dict[int, ServerSocket], log: str
     ) -> None:
         self._launcher = launcher
-        self._machine = machine
-        self._net = net
+        self.machine = machine
+        self.net = net
         self._inherited = inherited
         self._log = log
-        self._loop = asyncio.get_running_loop()
-        self._bound: dict[str, ServerSocket] = {}
+        self.loop = asyncio.get_running_loop()
+        self.bound: dict[str, ServerSocket] = {}
         self._listeners: dict[str, ServerSocket] = {}
-        self._clients: dict[int, _Client] = {}
+        #: The connections, by the machine's numbers.
+        self.wires: dict[int, Wire] = {}
+        #: Connections that are being made.
+        self.tasks: dict[asyncio.Task[None], None] = {}
+        #: Numbers of the terminals that are open.
+        self.terminals: set[int] = set()
         self._next_conn = 1
         self._queue: deque[Action] = deque()
         self._busy = False
@@ -212,12 +206,30 @@ class SimProcess:
     @property
     def pid(self) -> int:
         """The process id; stays readable after the end."""
-        return self._machine.pid
+        return self.machine.pid
+
+    @property
+    def host(self) -> SimHost:
+        """The host that all machines of the launcher share."""
+        return self._launcher._host  # noqa: SLF001 - one mechanism
+
+    def terminal(self) -> int:
+        """The number of the next terminal."""
+        taken = self._launcher.terminals
+        number = next(number for number in range(len(taken) + 1) if number not in taken)
+        taken.add(number)
+        self.terminals.add(number)
+        return number
+
+    def output(self, data: bytes) -> None:
+        """Write to standard output, which is the log."""
+        with suppress(OSError):
+            self._launcher._append(self._log, data)  # noqa: SLF001 - one mechanism
 
     @property
     def name(self) -> str:
         """The guest's name, as its command line says."""
-        line = getattr(self._machine, "line", None)
+        line = getattr(self.machine, "line", None)
         return (line.name if line is not None else None) or "host"
 
     def alive(self) -> bool:
@@ -233,13 +245,13 @@ class SimProcess:
         if self._status is not None:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
         if signum != 0:
-            self._loop.call_soon(self._signalled, int(signum))
+            self.loop.call_soon(self._signalled, int(signum))
 
     async def wait(self) -> ExitStatus:
         """Return the exit status once the process has left the process table; any number of waiters."""
         if self._status is not None:
             return self._status
-        waiter: asyncio.Future[ExitStatus] = self._loop.create_future()
+        waiter: asyncio.Future[ExitStatus] = self.loop.create_future()
         self._waiters.append(waiter)
         try:
             return await waiter
@@ -251,33 +263,52 @@ class SimProcess:
 
     def begin(self) -> None:
         """Take the first steps."""
-        self._plan(self._machine.start(Context.now_ns()))
+        self.plan(self.machine.start(Context.now_ns()))
 
-    def connected(self, client: _Client) -> None:
-        """A client was accepted."""
-        if self._stopped is not None and self._held(lambda: self.connected(client)):
+    def wire_made(self, wire: Wire) -> None:
+        """A connection is there: a client was accepted, or a channel of the machine's own is open."""
+        if self._stopped is not None and self._held(lambda: self.wire_made(wire)):
             return
-        if self._machine.dead or self._status is not None:
-            if client.transport is not None:
-                client.transport.close()
-            return
-        client.number, self._next_conn = self._next_conn, self._next_conn + 1
-        self._clients[client.number] = client
-        self._plan(self._machine.connected(Context.now_ns(), client.chardev, client.number))
+        if self.machine.dead or self._status is not None:
+            wire.abort()
+        elif wire.number:
+            self.plan(self.machine.opened(Context.now_ns(), wire.number, None))
+        else:
+            self.number(wire)
+            self.plan(self.machine.connected(Context.now_ns(), wire.name, wire.number))
 
-    def received(self, client: _Client, data: bytes) -> None:
-        """Bytes came from a client."""
-        if self._stopped is not None and self._held(lambda: self.received(client, data)):
-            return
-        if client.number in self._clients:
-            self._plan(self._machine.received(Context.now_ns(), client.number, data))
+    def number(self, wire: Wire) -> None:
+        """Give a connection that the machine did not ask for its number."""
+        wire.number, self._next_conn = self._next_conn, self._next_conn + 1
+        self.wires[wire.number] = wire
 
-    def disconnected(self, client: _Client) -> None:
-        """A client has gone."""
-        if self._stopped is not None and self._held(lambda: self.disconnected(client)):
+    def wire_received(self, wire: Wire, data: bytes, fds: Sequence[int]) -> None:
+        """Bytes came, and perhaps descriptors."""
+        if self._stopped is not None and self._held(lambda: self.wire_received(wire, data, fds)):
             return
-        if self._clients.pop(client.number, None) is not None:
-            self._plan(self._machine.disconnected(Context.now_ns(), client.number))
+        if wire.number in self.wires:
+            self.plan(self.machine.received(Context.now_ns(), wire.number, data, fds))
+
+    def wire_drained(self, wire: Wire) -> None:
+        """What was sent before has left the process."""
+        if self._stopped is not None and self._held(lambda: self.wire_drained(wire)):
+            return
+        if wire.number in self.wires:
+            self.plan(self.machine.drained(Context.now_ns(), wire.number))
+
+    def wire_lost(self, wire: Wire) -> None:
+        """A peer has gone."""
+        if self._stopped is not None and self._held(lambda: self.wire_lost(wire)):
+            return
+        if self.wires.pop(wire.number, None) is not None:
+            self.plan(self.machine.disconnected(Context.now_ns(), wire.number))
+
+    def refused(self, wire: Wire, reason: str) -> None:
+        """A channel of the machine's own could not be opened."""
+        if self._stopped is not None and self._held(lambda: self.refused(wire, reason)):
+            return
+        if self.wires.pop(wire.number, None) is not None:
+            self.plan(self.machine.opened(Context.now_ns(), wire.number, reason))
 
     def _signalled(self, signum: int) -> None:
         if self._status is not None:
@@ -294,12 +325,12 @@ class SimProcess:
             return
         now = Context.now_ns()
         if signum != signal.SIGKILL:
-            self._plan(self._machine.signalled(now, signum, _SENDER))
+            self.plan(self.machine.signalled(now, signum, _SENDER))
             return
-        until = self._machine.uninterruptible_until(now)
+        until = self.machine.uninterruptible_until(now)
         if until is not None:
-            self._machine.doomed()
-            self._later(until - now, self._killed)
+            self.machine.doomed()
+            self.after(until - now, self._killed)
         else:
             self._killed()
 
@@ -314,25 +345,25 @@ class SimProcess:
         """SIGKILL: the sockets close at once, the process leaves the table when it has lingered."""
         if self._status is not None:
             return
-        wait = 0 if self._machine.dead else self._machine.linger_ns
-        self._machine.gone()
+        wait = 0 if self.machine.dead else self.machine.linger_ns
+        self.machine.gone()
         self._drop_timers()
         self._close_all()
         if wait:
-            self._later(wait, self._finish, ExitStatus(signal=signal.SIGKILL))
+            self.after(wait, self._finish, ExitStatus(signal=signal.SIGKILL))
         else:
             self._finish(ExitStatus(signal=signal.SIGKILL))
 
     # -- steps -----------------------------------------------------------------------------------------------
 
-    def _plan(self, steps: list[Step]) -> None:
+    def plan(self, steps: list[Step]) -> None:
         """Take steps: those without delay now and in order, the others when their time comes."""
         queue = self._queue
         for delay, action in steps:
             if delay == 0:
                 queue.append(action)
             else:
-                self._later(delay, self._due, action)
+                self.after(delay, self._due, action)
         if self._busy:
             return
         self._busy = True
@@ -342,31 +373,33 @@ class SimProcess:
         finally:
             self._busy = False
 
-    def _later(self, delay_ns: int, callback: Callable[..., None], *args: Any) -> None:
+    def after(self, delay_ns: int, callback: Callable[..., None], *args: Any) -> None:
+        """Call back later, unless the process has ended."""
+
         def reached() -> None:
             self._timers.pop(handle, None)
             callback(*args)
 
-        handle = self._loop.call_later(delay_ns / 1e9, reached)
+        handle = self.loop.call_later(delay_ns / 1e9, reached)
         self._timers[handle] = None
 
     def _due(self, action: Action) -> None:
         if self._stopped is not None and self._held(lambda: self._due(action)):
             return
-        self._plan([(0, action)])
+        self.plan([(0, action)])
 
     def _act(self, action: Action) -> None:
         if type(action) is do.Wake:
-            self._plan(self._machine.woken(Context.now_ns(), action.token))
+            self.plan(self.machine.woken(Context.now_ns(), action.token))
         else:
             _ACTIONS[type(action)](self, action)
 
     def _bind(self, action: do.Bind) -> None:
         try:
-            self._bound[action.chardev] = self._net.bind(action.path, action.mode)
+            self.bound[action.chardev] = self.net.bind(action.path, action.mode)
         except OSError as error:
             reason = error.strerror or str(error)
-            self._plan(self._machine.bind_failed(Context.now_ns(), action.chardev, action.path, reason))
+            self.plan(self.machine.bind_failed(Context.now_ns(), action.chardev, action.path, reason))
 
     def _listen(self, action: do.Listen) -> None:
         listener: ServerSocket | None
@@ -374,13 +407,15 @@ class SimProcess:
             listener = self._inherited.get(action.fd)
             if listener is None:
                 reason = os.strerror(errno.EBADF)
-                self._plan(self._machine.adopt_failed(Context.now_ns(), action.chardev, action.fd, reason))
+                self.plan(self.machine.adopt_failed(Context.now_ns(), action.chardev, action.fd, reason))
                 return
         else:
-            if action.chardev not in self._bound and action.path is not None:
-                self._launcher._unlink(self._net, action.path, is_socket=True)  # noqa: SLF001 - one mechanism
+            if action.address is not None:
+                bind_tcp(self, action.chardev, action.address)
+            elif action.chardev not in self.bound and action.path is not None:
+                self._launcher._unlink(self.net, action.path, is_socket=True)  # noqa: SLF001 - one mechanism
                 self._bind(do.Bind(action.chardev, action.path))
-            listener = self._bound.pop(action.chardev, None)
+            listener = self.bound.pop(action.chardev, None)
             if listener is None:
                 return
             listener.listen(action.backlog)
@@ -389,15 +424,15 @@ class SimProcess:
     def _accept(self, action: do.Accept) -> None:
         listener = self._listeners.get(action.chardev)
         if listener is not None:
-            listener.accept_one(lambda: _Client(self, action.chardev))
+            listener.accept_one(lambda: Wire(self, action.chardev))
 
     def _close_listener(self, action: do.CloseListener) -> None:
-        for held in (self._listeners, self._bound):
+        for held in (self._listeners, self.bound):
             listener = held.pop(action.chardev, None)
             if listener is not None:
                 listener.close()
                 return
-        chardev = self._machine.line.chardevs.get(action.chardev)
+        chardev = self.machine.line.chardevs.get(action.chardev)
         listener = (
             self._inherited.pop(chardev.fd, None) if chardev is not None and chardev.fd is not None else None
         )
@@ -405,18 +440,18 @@ class SimProcess:
             listener.close()
 
     def _remove(self, action: do.Unlink) -> None:
-        is_socket = any(chardev.path == action.path for chardev in self._machine.line.chardevs.values())
-        self._launcher._unlink(self._net, action.path, is_socket=is_socket)  # noqa: SLF001 - one mechanism
+        is_socket = any(chardev.path == action.path for chardev in self.machine.line.chardevs.values())
+        self._launcher._unlink(self.net, action.path, is_socket=is_socket)  # noqa: SLF001 - one mechanism
 
     def _send(self, action: do.Send) -> None:
-        client = self._clients.get(action.conn)
-        if client is not None and client.transport is not None:
-            client.transport.write(action.data)
+        wire = self.wires.get(action.conn)
+        if wire is not None:
+            wire.send(action.data)
 
     def _close(self, action: do.Close) -> None:
-        client = self._clients.get(action.conn)
-        if client is not None and client.transport is not None:
-            client.transport.close()
+        wire = self.wires.get(action.conn)
+        if wire is not None:
+            wire.close()
 
     def _say(self, action: do.Stderr | do.Stdout) -> None:
         with suppress(OSError):
@@ -427,7 +462,7 @@ class SimProcess:
             self._launcher._write(action.path, f"{self.pid}\n".encode())  # noqa: SLF001 - one mechanism
         except OSError as error:
             reason = error.strerror or str(error)
-            self._plan(self._machine.pidfile_failed(Context.now_ns(), action.path, reason))
+            self.plan(self.machine.pidfile_failed(Context.now_ns(), action.path, reason))
 
     def _daemonize(self, action: do.Daemonize) -> None:
         """A machine in the loop has no parent that waits: it is in the background already."""
@@ -450,29 +485,25 @@ class SimProcess:
         self._queue.clear()
 
     def _close_all(self) -> None:
-        for held in (self._listeners, self._bound):
+        for held in (self._listeners, self.bound):
             for listener in held.values():
                 listener.close()
             held.clear()
         for listener in self._inherited.values():
             listener.close()
         self._inherited.clear()
-        for client in self._clients.values():
-            transport = client.transport
-            if transport is None:
-                continue
-            # What the kernel has taken is delivered; what was still in the process's memory is lost.
-            if transport.get_write_buffer_size():
-                transport.abort()
-            else:
-                transport.close()
-        self._clients.clear()
+        for task in self.tasks:
+            task.cancel()
+        for wire in self.wires.values():
+            wire.end()
+        self.wires.clear()
+        self._launcher.terminals -= self.terminals
 
     def _finish(self, status: ExitStatus) -> None:
         """Leave the process table."""
         if self._status is not None:
             return
-        self._machine.gone()
+        self.machine.gone()
         self._drop_timers()
         self._close_all()
         self._status = status
@@ -498,4 +529,5 @@ _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
     do.Stdout: SimProcess._say,  # noqa: SLF001
     do.Unlink: SimProcess._remove,  # noqa: SLF001
     do.WritePidfile: SimProcess._pidfile,  # noqa: SLF001
+    **STREAM_ACTIONS,
 }

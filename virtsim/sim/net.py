@@ -63,6 +63,26 @@ class Net(Protocol):
         """
         ...
 
+    def bind_tcp(self, port: int) -> ServerSocket:
+        """A TCP socket on the loopback; port 0 takes a free one.
+
+        Raises:
+            OSError: EADDRINUSE.
+        """
+        ...
+
+    def is_stream(self, fd: int) -> bool:
+        """Whether a descriptor is there that is no listening socket: one end of a stream, a pipe, a file."""
+        ...
+
+    def close_stream(self, fd: int) -> None:
+        """Close a descriptor that came with a message.
+
+        Raises:
+            OSError: EBADF, there is no such descriptor.
+        """
+        ...
+
     def unlink(self, path: str) -> None:
         """Remove a socket file. Raises FileNotFoundError."""
         ...

@@ -179,6 +179,7 @@ class MemoryNet:
         self._next_fd = itertools.count(FIRST_FD).__next__
         self._next_port = itertools.count(FIRST_PORT).__next__
         self._tcp: dict[int, _Node] = {}
+        self._streams: dict[int, MemoryTransport] = {}
         self._observers: list[Callable[[str, str], None]] = []
 
     def bind(self, path: str, mode: int | None = None) -> MemorySocket:
@@ -217,6 +218,54 @@ class MemoryNet:
         if found is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return self._open(found._node)
+
+    def stream_pair(self) -> tuple[int, MemoryTransport]:
+        """A connected pair: the number of one end, to hand to a machine, and the other end."""
+        near, far = pair(self._loop, "")
+        fd = self._next_fd()
+        self._streams[fd] = far
+        return fd, near
+
+    def is_stream(self, fd: int) -> bool:
+        """See `Net.is_stream`."""
+        return fd in self._streams
+
+    def take_stream(self, fd: int) -> MemoryTransport:
+        """The end of a stream behind a number, which is no more.
+
+        Raises:
+            OSError: EBADF, there is no such stream.
+        """
+        stream = self._streams.pop(fd, None)
+        if stream is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return stream
+
+    def close_stream(self, fd: int) -> None:
+        """See `Net.close_stream`."""
+        self.take_stream(fd).drop()
+
+    def add_terminal(self, path: str, reader: Callable[[], asyncio.Protocol]) -> None:
+        """Something that is opened as a terminal is: any number of times, each with a protocol of its own."""
+        self.files.make_dirs(path.rpartition("/")[0])
+        node = _Node(self._loop, path, 0o620, socket.AF_UNIX)
+        node.listening, node.backlog = True, 1 << 16
+        self.files.add_socket(path, node)
+        door = MemorySocket(self, node, 0)
+
+        def opened(transport: MemoryTransport) -> None:
+            transport.attach(reader())
+            door.wait_for_client(opened)
+
+        door.wait_for_client(opened)
+
+    def remove_terminal(self, path: str) -> None:
+        """The terminal is no more; whoever has it open keeps it."""
+        with suppress(FileNotFoundError):
+            node = self.files.socket(path)
+            if isinstance(node, _Node):
+                node.waiters.clear()
+                self.files.discard(path)
 
     def unlink(self, path: str) -> None:
         """See `Net.unlink`."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["RealNet", "RealSocket", "connected"]
+__all__ = ["ClientSocket", "RealNet", "RealSocket", "connected"]
 
 
 def connected(path: str) -> socket.socket:
@@ -34,6 +35,24 @@ def connected(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class ClientSocket(socket.socket):
+    """A connected socket that keeps the descriptors which come with bytes (SCM_RIGHTS)."""
+
+    _MAX_FDS = 16
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """As `socket.socket.recv`; what came beside the bytes waits for `take_fds`."""
+        data, fds, _, _ = socket.recv_fds(self, size, self._MAX_FDS, flags | socket.MSG_CMSG_CLOEXEC)
+        if fds:
+            self.__dict__.setdefault("fds", []).extend(fds)
+        return data
+
+    def take_fds(self) -> list[int]:
+        """The descriptors that have arrived and nobody has taken yet."""
+        fds: list[int] = self.__dict__.pop("fds", [])
+        return fds
 
 
 class RealSocket:
@@ -77,6 +96,8 @@ class RealSocket:
         factory = self._factories.popleft()
         if not self._factories:
             self._disarm()
+        client = ClientSocket(fileno=client.detach())
+        client.settimeout(0)
         task = loop.create_task(self._serve(loop, client, factory))
         self._tasks[task] = None
         task.add_done_callback(self._served)
@@ -138,6 +159,30 @@ class RealNet:
     def adopt(self, fd: int) -> RealSocket:
         """See `Net.adopt`."""
         return RealSocket(socket.socket(fileno=os.dup(fd)), self._observers)
+
+    def bind_tcp(self, port: int) -> RealSocket:
+        """See `Net.bind_tcp`."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+        except BaseException:
+            sock.close()
+            raise
+        return RealSocket(sock, self._observers)
+
+    @staticmethod
+    def is_stream(fd: int) -> bool:
+        """See `Net.is_stream`."""
+        try:
+            return not stat.S_ISSOCK(os.fstat(fd).st_mode)
+        except OSError:
+            return False
+
+    @staticmethod
+    def close_stream(fd: int) -> None:
+        """See `Net.close_stream`."""
+        os.close(fd)
 
     def unlink(self, path: str) -> None:
         """See `Net.unlink`."""
