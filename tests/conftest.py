@@ -17,6 +17,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 #: marker -> (programs it needs, how to get them)
 OUTSIDE: dict[str, tuple[tuple[str, ...], str]] = {
     "real_qemu": (("qemu-system-x86_64",), "apt install qemu-system-x86 (or run make test as root)"),
+    "real_qemus": (
+        tuple(f"qemu-system-{name}" for name in ("i386", "aarch64", "ppc64", "s390x", "riscv64")),
+        "apt install qemu-system-x86 qemu-system-arm qemu-system-ppc qemu-system-misc (or run make test as root)",
+    ),
+    "real_libvirt": (
+        ("libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "setpriv"),
+        "apt install libvirt-daemon libvirt-clients (or run make test as root)",
+    ),
     "browser": (
         ("chromium", "chromedriver"),
         "apt install chromium chromium-driver (or run make test as root)",

@@ -8,6 +8,11 @@ command -v qemu-system-x86_64 >/dev/null 2>&1 || missing="$missing qemu-system-x
 command -v qemu-img >/dev/null 2>&1 || missing="$missing qemu-utils"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
+command -v qemu-system-aarch64 >/dev/null 2>&1 || missing="$missing qemu-system-arm"
+command -v qemu-system-ppc64 >/dev/null 2>&1 || missing="$missing qemu-system-ppc"
+command -v qemu-system-s390x >/dev/null 2>&1 || missing="$missing qemu-system-misc"
+command -v libvirtd >/dev/null 2>&1 || [ -x /usr/sbin/libvirtd ] || missing="$missing libvirt-daemon"
+command -v virsh >/dev/null 2>&1 || missing="$missing libvirt-clients"
 [ -e /usr/share/libvirt/api/libvirt-api.xml ] || missing="$missing libvirt-dev"
 [ -n "$missing" ] || exit 0
 

@@ -154,13 +154,20 @@ LIVE = frozenset(
     " duplicate start-time vm-clock-nsec date-nsec date-sec vm-state-size rd_total_time_ns wr_total_time_ns"
     " flush_total_time_ns remaining dirty-rate last-update free-space time-begin".split()
 )
-_PTS = re.compile(r"/dev/pts/\d+")
+#: Names that are drawn or counted by the whole host.
+_DRAWN = (
+    (re.compile(r"/dev/pts/\d+"), "/dev/pts/N"),
+    (re.compile(r"#block\d+"), "#blockN"),
+    (re.compile(r"thread_id=\d+"), "thread_id=N"),
+)
 
 
 def settled(value: Any) -> Any:
     """A message without what varies."""
     if isinstance(value, str):
-        return _PTS.sub("/dev/pts/N", value)
+        for pattern, word in _DRAWN:
+            value = pattern.sub(word, value)
+        return value
     if isinstance(value, list):
         return [settled(item) for item in value]
     if isinstance(value, dict):
