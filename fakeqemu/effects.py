@@ -5,7 +5,7 @@ Knows the words of ``do:``. Must not know when a rule acts.
 
 from __future__ import annotations
 
-from fakeqemu.actions import Close, Send
+from fakeqemu.actions import Close, Pace, Send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
     from fakeqemu.script import OnRule
 
-__all__ = ["act_now", "at_step", "emitted", "ends"]
+__all__ = ["act_now", "at_step", "emitted", "ends", "take", "within"]
 
 
 def ends(do: dict[str, Any]) -> bool:
@@ -23,60 +23,159 @@ def ends(do: dict[str, Any]) -> bool:
     return "exit" in do or "kill" in do
 
 
-def act_now(machine: FakeQemu, do: dict[str, Any], conn: int | None = None) -> None:
-    """Carry out every word but those about a reply and the delay.
+def act_now(
+    machine: FakeQemu, do: dict[str, Any], conn: int | None = None, rule: OnRule | None = None
+) -> None:
+    """Carry out every word but those about a message, the delay and the stall.
 
     Args:
         machine: the machine it happens to.
         do: the rule's words.
         conn: the connection it is about; None for all of them.
+        rule: the rule, which does not act upon what it does itself.
     """
-    conns = list(machine.sessions) if conn is None else [conn]
-    if "emit" in do:
-        machine.emit(do["emit"]["event"], do["emit"].get("data"))
-    if "guest" in do:
-        from fakeqemu import guest
+    rules = machine.rules
+    if rule is None or rules is None:
+        _act(machine, do, list(machine.sessions) if conn is None else [conn])
+        return
+    with rules.asleep(rule):
+        _act(machine, do, list(machine.sessions) if conn is None else [conn])
 
-        {"poweroff": guest.power_off, "reset": guest.reset, "panic": guest.panic}[do["guest"]](machine)
-    if "garbage" in do:
-        for number in conns:
-            machine.do(0, Send(number, f"{do['garbage']}\r\n".encode()))
-    if "close" in do:
-        for number in conns:
-            machine.do(0, Close(number))
+
+def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int]) -> None:
+    if "emit" in do:
+        _emit(machine, do["emit"])
+    if "guest" in do:
+        from fakeqemu.deed_guest import happen
+
+        happen(machine, do["guest"])
+    for number in conns:
+        _to_connection(machine, do, number)
     if "exit" in do:
-        machine.exit(do["exit"]["code"], stderr=do["exit"]["stderr"], clean=False)
+        machine.finish(do["exit"]["code"], do["exit"]["stderr"])
     elif "kill" in do:
         machine.kill(do["kill"]["signal"], stderr=do["kill"]["stderr"])
+    elif "signal" in do:
+        _signal(machine, do["signal"])
 
 
-def at_step(
-    machine: FakeQemu, rule: OnRule, act: Callable[[], None], fail: Callable[[str], None] | None = None
+def _emit(machine: FakeQemu, words: Any) -> None:
+    for event in words if isinstance(words, list) else [words]:
+        name, data = event["event"], event.get("data")
+        if event.get("after"):
+            machine.later(event["after"], lambda name=name, data=data: machine.emit(name, data))
+        else:
+            machine.emit(name, data)
+
+
+def _to_connection(machine: FakeQemu, do: dict[str, Any], conn: int) -> None:
+    if "garbage" in do:
+        machine.do(0, Send(conn, f"{do['garbage']}\r\n".encode()))
+    if "slow" in do or "stop_reading" in do:
+        _pace(machine, do, conn)
+    if "close" in do:
+        machine.do(0, Close(conn))
+
+
+def _pace(machine: FakeQemu, do: dict[str, Any], conn: int) -> None:
+    """Bytes leave slowly from now on, or none come in for a while; the one does not end the other."""
+    rates: dict[int, int] = machine.parts.setdefault("slow", {})
+    if "slow" in do:
+        for gone in rates.keys() - machine.channels.keys() - machine.conns.keys():
+            del rates[gone]
+        rates[conn] = do["slow"]
+    rate = rates.get(conn)
+    machine.do(0, Pace(conn, reading="stop_reading" not in do, rate=rate))
+    span = do.get("stop_reading")
+    if span:
+        machine.later(span, lambda: machine.do(0, Pace(conn, reading=True, rate=rates.get(conn))))
+
+
+def _signal(machine: FakeQemu, signum: int) -> None:
+    """As if somebody had sent it."""
+    if signum == 9:
+        machine.kill(signum)
+        return
+    from fakeqemu.ending import signalled
+
+    signalled(machine, signum, None)
+
+
+def within(machine: FakeQemu, rule: OnRule, rest: Callable[[], None], name: str = "") -> None:
+    """Let the rule's delay and stall pass, and then do the rest."""
+    from fakeqemu.delays import wait_ns
+
+    def stalls() -> None:
+        from fakeqemu.stall import stall
+
+        stall(machine, rule.do["stall"])
+        machine.later(0, rest)
+
+    then = stalls if "stall" in rule.do and not rule.after else rest
+    wait = wait_ns(machine, rule, name)
+    if wait:
+        machine.later(wait, then)
+    else:
+        then()
+
+
+def take(
+    machine: FakeQemu,
+    rule: OnRule,
+    act: Callable[[], None],
+    fail: Callable[[str], None] | None = None,
+    conn: int | None = None,
 ) -> None:
-    """Take a step under a rule: wait, then the rule's words before or after the step itself.
+    """Take a step under a rule whose delay is over.
 
-    ``drop`` leaves the step out; a rule that ends the machine does so instead of the step, unless it says
-    ``when: after``.
+    ``drop`` leaves the step out, ``error`` lets it fail; a rule that ends the machine does so instead of the
+    step, unless it says ``when: after``.
     """
     do = rule.do
 
-    def go() -> None:
-        if rule.after:
-            act()
-            act_now(machine, do)
-            return
-        act_now(machine, do)
-        if ends(do) or "drop" in do:
-            return
-        if "error" not in do:
-            act()
-        elif fail is not None:
+    def step() -> None:
+        if "error" in do and fail is not None:
             fail(do["error"]["desc"])
+            return
+        if "drop" not in do:
+            from fakeqemu.outlet import bent
 
-    if do.get("delay"):
-        machine.later(do["delay"], go)
-    else:
-        go()
+            bent(machine, rule.name, do, act)
+
+    if not rule.after:
+        act_now(machine, do, conn, rule)
+        if not ends(do) and not machine.dead:
+            step()
+        return
+    step()
+    if machine.dead:
+        return
+    act_now(machine, do, conn, rule)
+    if "stall" in do:
+        from fakeqemu.stall import stall
+
+        stall(machine, do["stall"])
+
+
+def at_step(  # noqa: PLR0917 - the kernel's order
+    machine: FakeQemu,
+    rule: OnRule,
+    act: Callable[[], None],
+    fail: Callable[[str], None] | None = None,
+    conn: int | None = None,
+    name: str = "",
+) -> None:
+    """Take a step under a rule: wait, then the rule's words before or after the step itself.
+
+    Args:
+        machine: the machine.
+        rule: the rule.
+        act: the step.
+        fail: takes the step's failure; without it a rule's ``error`` is the business of ``act``.
+        conn: the connection it is about; None for all of them.
+        name: what the step is about, for delays that depend on it.
+    """
+    within(machine, rule, lambda: take(machine, rule, act, fail, conn), name)
 
 
 def emitted(machine: FakeQemu, event: str, data: dict[str, Any] | None) -> None:
@@ -85,4 +184,4 @@ def emitted(machine: FakeQemu, event: str, data: dict[str, Any] | None) -> None:
     if rule is None:
         machine.tell(event, data)
     else:
-        at_step(machine, rule, lambda: machine.tell(event, data))
+        at_step(machine, rule, lambda: machine.tell(event, data), name=event)

@@ -16,29 +16,35 @@ Later words override earlier ones in ``at: start``; of the ``on`` rules the firs
 from __future__ import annotations
 
 import math
+import os
 import signal as signals
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from fakeqemu.delays import latency_path, load_latencies
 from fakeqemu.script import VERSION as COMPILED_VERSION
+from fakeqemu.script import load_preset, merged
 from fakeqemu.words import Do, FakeScript, OnRule, Path, Rule, StartRule, TimedRule, meant, nearest, sort_of
 
 __all__ = [
     "COMPILED_VERSION", "Do", "FakeScript", "OnRule", "Path", "Rule", "StartRule", "TimedRule",
-    "compile_rules", "nearest", "script_mistakes",
+    "compile_rules", "deed", "nearest", "script_mistakes",
 ]  # fmt: skip
 
 _TAGS = ("start", "timed", "on")
+#: Words whose value is JSON of the writer's own; null is a value there.
+_JSON = ("data", "reply", "id", "lie", "extra", "with")
 
 
-def script_mistakes(data: Any) -> list[tuple[Path, str]]:
+def script_mistakes(data: Any, base: str | None = None) -> list[tuple[Path, str]]:
     """Every mistake of a script: where it stands (keys and indexes from ``data`` on), and what is wrong.
 
-    ``data`` is what a YAML or JSON loader returned. An unknown word's path ends in that word; a missing
-    word's path ends at the mapping that lacks it. An empty list means that `compile_rules` will accept it.
+    ``data`` is what a YAML or JSON loader returned; files that rules name are looked for in ``base``. An
+    unknown word's path ends in that word; a missing word's path ends at the mapping that lacks it. An empty
+    list means that `compile_rules` will accept it.
     """
     if data is None:
         return []
@@ -51,44 +57,53 @@ def script_mistakes(data: Any) -> list[tuple[Path, str]]:
         elif "at" not in rule and "on" not in rule:
             mistakes.append(((index,), "a rule begins with `at: start`, `at: <time>` or `on: <step>`"))
         else:
-            mistakes += _empty((index,), rule) or _of_rule(index, rule) or _said((index,), rule)
+            mistakes += _empty((index,), rule) or _of_rule(index, rule, base) or _said((index,), rule)
     return mistakes
 
 
-def compile_rules(rules: Any) -> dict[str, Any]:
+def compile_rules(rules: Any, base: str | None = None) -> dict[str, Any]:
     """The normalised form of a valid script: plain JSON in nanoseconds, bytes and signal numbers.
+
+    Files that rules name are looked for in ``base`` and taken in; a preset is, too.
 
     Raises:
         ValueError: the script has mistakes; the text is the first one, with its path.
     """
-    mistakes = script_mistakes(rules)
+    mistakes = script_mistakes(rules, base)
     if mistakes:
         path, text = mistakes[0]
         raise ValueError(f"{'.'.join(map(str, path)) or 'script'}: {text}")
     start: dict[str, Any] = {}
     timed: list[dict[str, Any]] = []
     on: list[dict[str, Any]] = []
-    for index, rule in enumerate(FakeScript.model_validate(_plain(rules) or []).root):
+    context = {"base": base}
+    for index, rule in enumerate(FakeScript.model_validate(_plain(rules) or [], context=context).root):
         name = f"rule {index + 1}"
         words = rule.model_dump(exclude_unset=True, by_alias=True)
         if isinstance(rule, StartRule):
             del words["at"]
             _merge(start, _numbered(words), name)
-        elif isinstance(rule, TimedRule):
-            timed.append({"name": name, "at": rule.at, "do": _numbered(words["do"])})
-        else:
-            words["do"] = _numbered(words["do"])
-            if rule.on == "capabilities":
-                words |= {"on": "command", "match": "qmp_capabilities"}
-            elif rule.on == "signal" and rule.match is not None:
-                words["match"] = str(int(signals.Signals[rule.match]))
-            on.append({"name": name, **words})
-    return {"version": COMPILED_VERSION, "start": start, "timed": timed, "on": on}
+            continue
+        words["do"] = deed(words["do"], base)
+        if isinstance(rule, TimedRule):
+            timed.append({"name": name, **words})
+            continue
+        if rule.on == "capabilities":
+            words |= {"on": "command", "match": "qmp_capabilities"}
+        elif rule.on == "signal" and rule.match is not None:
+            words["match"] = str(int(signals.Signals[rule.match]))
+        on.append({"name": name, **words})
+    compiled = {"version": COMPILED_VERSION, "start": start, "timed": timed, "on": on}
+    preset = start.pop("preset", None)
+    if preset is None:
+        return compiled
+    start["rules"].pop("preset")
+    return merged(compiled, load_preset(preset))
 
 
-def _of_rule(index: int, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
+def _of_rule(index: int, rule: Mapping[str, Any], base: str | None) -> list[tuple[Path, str]]:
     try:
-        FakeScript.model_validate([_plain(rule)])
+        FakeScript.model_validate([_plain(rule)], context={"base": base})
     except ValidationError as failure:
         found = []
         for error in failure.errors(include_url=False):
@@ -108,7 +123,7 @@ def _empty(path: Path, node: Any) -> list[tuple[Path, str]]:
     found: list[tuple[Path, str]] = []
     if isinstance(node, Mapping):
         for key, value in node.items():
-            if key in ("data", "reply"):
+            if key in _JSON:
                 continue
             if value is None:
                 found.append(((*path, str(key)), f"`{key}` has no value"))
@@ -120,9 +135,14 @@ def _empty(path: Path, node: Any) -> list[tuple[Path, str]]:
 def _said(path: Path, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
     """What a valid rule says in JSON, but JSON cannot say: YAML has dates, bytes, sets and not-a-numbers."""
     do = rule.get("do", {})
-    return _not_json((*path, "do", "reply"), do.get("reply")) + _not_json(
-        (*path, "do", "emit", "data"), do.get("emit", {}).get("data")
-    )
+    found = _not_json((*path, "with"), rule.get("with"))
+    for word in ("reply", "id", "lie", "extra"):
+        found += _not_json((*path, "do", word), do.get(word))
+    emit = do.get("emit", {})
+    for index, event in enumerate(emit if isinstance(emit, list) else [emit]):
+        place = (index,) if isinstance(emit, list) else ()
+        found += _not_json((*path, "do", "emit", *place, "data"), event.get("data"))
+    return found
 
 
 def _not_json(path: Path, node: Any) -> list[tuple[Path, str]]:
@@ -173,12 +193,18 @@ def _known(rule: Mapping[str, Any], path: Path) -> list[str]:
     for step in path:
         if isinstance(step, int):
             continue
-        field = model.model_fields.get(step)
-        inner = [field.annotation, *get_args(field.annotation)] if field else []
-        model = next(
-            (kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), model
-        )
+        field = model.model_fields.get(step) or model.model_fields.get(f"{step}_")
+        inner = list(_models(field.annotation)) if field else []
+        model = inner[0] if inner else model
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in an annotation, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _plain(node: Any) -> Any:
@@ -193,10 +219,29 @@ def _plain(node: Any) -> Any:
     return node
 
 
+def deed(words: dict[str, Any], base: str | None = None) -> dict[str, Any]:
+    """The compiled form of what a rule does: numbers for names, and what was left unsaid filled in."""
+    words = _numbered(words)
+    delay = words.get("delay")
+    if isinstance(delay, dict) and "recorded" in delay:
+        path = latency_path(delay["recorded"], base or os.curdir)
+        words["delay"] = delay | {"recorded": load_latencies(path)}
+    if "reorder" in words:
+        given = words["reorder"]
+        words["reorder"] = {"after": 1, "within": 100_000_000} | (
+            given if isinstance(given, dict) else {"after": given}
+        )
+    if "split" in words:
+        words["split"] = {"size": 1, "gap": 0} | (words["split"] if isinstance(words["split"], dict) else {})
+    return words
+
+
 def _numbered(words: dict[str, Any]) -> dict[str, Any]:
     """Signal names become numbers; the defaults of exit, kill and error are filled in."""
     if "ignore" in words:
         words["ignore"] = [int(signals.Signals[name]) for name in words["ignore"]]
+    if "signal" in words:
+        words["signal"] = int(signals.Signals[words["signal"]])
     if "exit" in words:
         words["exit"] = {"code": 1, "stderr": None} | words["exit"]
     if "kill" in words:

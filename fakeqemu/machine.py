@@ -362,7 +362,7 @@ class FakeQemu:
         else:
             from fakeqemu.effects import at_step
 
-            at_step(self, rule, act, fail)
+            at_step(self, rule, act, fail or _nothing, name=name)
 
     def chance(self, name: str) -> Random:
         """A stream of chance of its own, drawn from the run's seed."""
@@ -393,7 +393,8 @@ class FakeQemu:
             return None
         rule = self.rules.pick(step, name, data)
         if rule is not None:
-            self.note(rule.name, f"{step} {name}".strip() + ": " + ", ".join(rule.do))
+            what = step if not name or step in _CHARDEV_STEPS else f"{step} {name}"
+            self.note(rule.name, f"{what}: {', '.join(rule.do)}")
         return rule
 
     def emit(self, event: str, data: dict[str, Any] | None = None) -> None:
@@ -427,7 +428,8 @@ class FakeQemu:
 
     def exit(self, code: int, *, stderr: str | None = None, clean: bool = True) -> None:
         """Leave with a status. A clean exit removes socket files and the pidfile, as QEMU's does."""
-        self.finish(code, stderr, clean=clean)
+        if not self._dead:
+            self.at("exit", str(code), lambda: self.finish(code, stderr, clean=clean))
 
     def kill(self, signum: int, *, stderr: str | None = None) -> None:
         """Die by a signal."""
@@ -468,6 +470,14 @@ class FakeQemu:
             out += self._after
             self._after = []
         return out
+
+
+#: Steps whose name, a character device, goes without saying.
+_CHARDEV_STEPS = ("bind", "listen", "accept", "greeting", "eof")
+
+
+def _nothing(_reason: str) -> None:
+    """A step that fails and has no failure of its own is left out."""
 
 
 _NOWHERE = Host()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from fakeqemu.actions import Close, Send
+from fakeqemu.reshape import RESHAPES, reshaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MANNERS", "Outlet", "bent"]
 
 #: Words of a rule about how a message leaves.
-MANNERS = frozenset({"corrupt", "duplicate", "reorder", "split", "truncate"})
+MANNERS = frozenset({"corrupt", "duplicate", "reorder", "split", "truncate"}) | RESHAPES
 #: What waits in pieces for its turn; more than this is sent whole, so that nothing grows without end.
 MAX_WAITING = 16 << 20
 
@@ -110,6 +111,8 @@ class Outlet:
             message = _Message(data, {})
         else:
             name, do = manner
+            if not RESHAPES.isdisjoint(do):
+                data = reshaped(data, do, lambda: machine.chance(f"respell/{name}"))
             if "corrupt" in do:
                 data = _corrupted(machine, name, data, do["corrupt"])
             message = _Message(data[: do.get("truncate", len(data))], do)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["OnRule", "Rules", "Script", "ScriptError"]
+__all__ = ["OnRule", "Rules", "Script", "ScriptError", "configured", "load_preset", "merged"]
 
 #: Version of the compiled form; the same number as `fakeqemu.grammar.COMPILED_VERSION`.
 VERSION = 1
@@ -63,12 +63,79 @@ def _within(part: Any, whole: Any) -> bool:
     )
 
 
+def _time(rule: dict[str, Any]) -> int:
+    at: int = rule["at"]
+    return at
+
+
+def merged(first: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    """Two compiled scripts as one: the words and rules of ``first`` go before those of ``then``."""
+    start: dict[str, Any] = {}
+    for word, value in {**then["start"], **first["start"]}.items():
+        other = then["start"].get(word)
+        both = isinstance(value, dict) and isinstance(other, dict) and word != "memory"
+        start[word] = {**other, **value} if both else value  # type: ignore[dict-item]
+    return {
+        "version": VERSION,
+        "start": start,
+        "timed": [*first["timed"], *then["timed"]],
+        "on": [*first["on"], *then["on"]],
+    }
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """The compiled form of a shipped character.
+
+    Raises:
+        ScriptError: there is none of that name; the text names those that there are.
+    """
+    import json
+    import os
+
+    folder = f"{os.path.dirname(os.path.abspath(__file__))}/presets"  # noqa: PTH100, PTH120 - start-up path
+    known = sorted(entry[:-5] for entry in os.listdir(folder) if entry.endswith(".json"))  # noqa: PTH208
+    if name not in known:
+        raise ScriptError(f"unknown preset {name!r}; known: {', '.join(known)}")
+    with open(f"{folder}/{name}.json", encoding="utf-8") as file:  # noqa: PTH123
+        compiled: dict[str, Any] = json.load(file)
+    return compiled
+
+
+def configured(path: str | None, preset: str | None, ctl: str | None) -> Script | None:
+    """The script of a process, from what its environment says; None for an honest QEMU.
+
+    Args:
+        path: of a script file (``FAKEQEMU_SCRIPT``).
+        preset: a shipped character to begin with (``FAKEQEMU_PRESET``).
+        ctl: where the control socket listens (``FAKEQEMU_CTL``).
+
+    Raises:
+        ScriptError: one of them cannot be used.
+    """
+    script = Script.load(path) if path else None
+    if not preset and not ctl:
+        return script
+    compiled: dict[str, Any] | None = dict(script.compiled) if script is not None else None
+    if preset:
+        known = load_preset(preset)
+        compiled = merged(compiled, known) if compiled is not None else known
+    if ctl:
+        # A control socket alone does not make the world imaginary, as a script does.
+        words: dict[str, Any] = {"ctl": ctl, "rules": {"ctl": "FAKEQEMU_CTL"}}
+        if compiled is None:
+            words["images"] = "real"
+        mine = {"version": VERSION, "start": words, "timed": [], "on": []}
+        compiled = merged(mine, compiled) if compiled is not None else mine
+    return Script.from_compiled(compiled) if compiled is not None else None
+
+
 class Script:
     """A compiled script: immutable, shared by any number of machines.
 
     Attributes:
         start: the words of the ``at: start`` rules, merged.
-        timed: ``(nanoseconds after exec, rule's name, what to do)``, in order of time.
+        timed: the rules about a time (``at``, ``name``, ``do``, perhaps ``every`` and ``count``), in order
+            of time.
         steps: the ``on:`` rules by step.
     """
 
@@ -79,9 +146,7 @@ class Script:
             raise ScriptError(f"not a compiled script of version {VERSION}")
         self.compiled = compiled
         self.start: dict[str, Any] = compiled["start"]
-        self.timed: list[tuple[int, str, dict[str, Any]]] = sorted(
-            ((rule["at"], rule["name"], rule["do"]) for rule in compiled["timed"]), key=lambda rule: rule[0]
-        )
+        self.timed: list[dict[str, Any]] = sorted(compiled["timed"], key=_time)
         self.steps: dict[str, list[OnRule]] = {}
         self.length = len(compiled["on"])
         for number, words in enumerate(compiled["on"]):
@@ -145,22 +210,29 @@ def _compiler() -> Callable[[bytes, str], dict[str, Any]]:
 
 
 class Rules:
-    """One machine's progress through a script: how often each ``on:`` rule was met."""
+    """One machine's progress through its rules: how often each ``on:`` rule was met.
 
-    __slots__ = ("_draw", "_met", "_seed", "script")
+    Attributes:
+        script: where the rules come from.
+        met: how often each rule was met, by its number.
+    """
+
+    __slots__ = ("_asleep", "_draw", "_seed", "met", "script", "steps")
 
     def __init__(self, script: Script, seed: str) -> None:
         self.script = script
         self._seed = seed
-        self._met = [0] * script.length
+        self.met: dict[int, int] = {}
+        self.steps = script.steps
         self._draw: Callable[[], float] | None = None
+        self._asleep: set[int] = set()
 
     def pick(self, step: str, name: str = "", data: Any = None) -> OnRule | None:
         """The rule that acts at this step, if any; counts the meeting."""
-        for rule in self.script.steps.get(step, ()):
-            if not rule.fits(name, data):
+        for rule in self.steps.get(step, ()):
+            if rule.number in self._asleep or not rule.fits(name, data):
                 continue
-            met = self._met[rule.number] = self._met[rule.number] + 1
+            met = self.met[rule.number] = self.met.get(rule.number, 0) + 1
             if met <= rule.skip or (rule.count is not None and met > rule.skip + rule.count):
                 continue
             if rule.probability is not None and self._chance() >= rule.probability:
@@ -168,9 +240,42 @@ class Rules:
             return rule
         return None
 
+    def asleep(self, rule: OnRule) -> _Asleep:
+        """While this is entered, a rule does not act: upon what it does itself."""
+        return _Asleep(self._asleep, rule.number)
+
+    def change(self, on: list[dict[str, Any]], drop: Callable[[OnRule], bool]) -> None:
+        """Put compiled rules before the others, and take some away; the others keep their counts."""
+        number = max((rule.number for rules in self.steps.values() for rule in rules), default=-1)
+        number = max(number, *self.met, -1) + 1
+        steps: dict[str, list[OnRule]] = {}
+        for words in on:
+            steps.setdefault(words["on"], []).append(OnRule(number, words))
+            number += 1
+        for step, rules in self.steps.items():
+            steps.setdefault(step, []).extend(rule for rule in rules if not drop(rule))
+        self.steps = steps
+
     def _chance(self) -> float:
         if self._draw is None:
             from random import Random
 
             self._draw = Random(f"{self._seed}/faults").random  # noqa: S311 - a seeded experiment, not a secret
         return self._draw()
+
+
+class _Asleep:
+    """A rule that does not act for a while; one that sleeps already sleeps on."""
+
+    __slots__ = ("_asleep", "_mine", "_number")
+
+    def __init__(self, asleep: set[int], number: int) -> None:
+        self._asleep, self._number = asleep, number
+        self._mine = number not in asleep
+
+    def __enter__(self) -> None:
+        self._asleep.add(self._number)
+
+    def __exit__(self, *_error: object) -> None:
+        if self._mine:
+            self._asleep.discard(self._number)

@@ -61,7 +61,13 @@ def open_session(machine: FakeQemu, chardev: str, conn: int) -> None:
             machine.channels[conn] = channel
         return
     session = machine.sessions[conn] = machine.channels[conn] = Session(conn)
-    machine.at("accept", "", lambda: _accepted(machine, session))
+    rule = machine.pick("accept", chardev)
+    if rule is None:
+        _accepted(machine, session)
+    else:
+        from fakeqemu.effects import at_step
+
+        at_step(machine, rule, lambda: _accepted(machine, session), conn=conn)
 
 
 def _accepted(machine: FakeQemu, session: Session) -> None:
@@ -81,7 +87,7 @@ def greet(machine: FakeQemu, session: Session) -> None:
     """Say hello, and then answer what has been asked meanwhile."""
     if session.conn not in machine.sessions:
         return
-    rule = machine.pick("greeting")
+    rule = machine.pick("greeting", machine.conns.get(session.conn, ""))
     if rule is None:
         _greet(machine, session)
     else:
@@ -94,7 +100,7 @@ def greet(machine: FakeQemu, session: Session) -> None:
             else:
                 session.greeted = True
 
-        at_step(machine, rule, act)
+        at_step(machine, rule, act, conn=session.conn)
 
 
 def _greet(machine: FakeQemu, session: Session) -> None:

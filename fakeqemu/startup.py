@@ -24,10 +24,18 @@ __all__ = ["closed", "plan", "refused", "start_delay_ns"]
 
 def plan(machine: FakeQemu) -> None:
     """Plan the whole start: timed rules, monitor sockets, pidfile, the running guest."""
-    line = machine.line
     if machine.script is not None:
-        for at_ns, name, do in machine.script.timed:
-            machine.later(at_ns, _timed(machine, name, do))
+        for rule in machine.script.timed:
+            machine.later(rule["at"], _timed(machine, rule, rule.get("count")))
+        if machine.word("ctl") is not None:
+            from fakeqemu.ctl import listen
+
+            listen(machine)
+    machine.at("exec", "", lambda: _plan(machine))
+
+
+def _plan(machine: FakeQemu) -> None:
+    line = machine.line
     if line.pidfile is not None:
         machine.do(0, WritePidfile(line.pidfile))
     delay_ns = start_delay_ns(machine)
@@ -37,7 +45,7 @@ def plan(machine: FakeQemu) -> None:
             _plan_socket(machine, chardev, delay_ns)
         elif chardev.listens:
             _after(machine, delay_ns, _plainly(machine, chardev))
-    machine.later(delay_ns, lambda: _ready(machine))
+    machine.later(delay_ns, lambda: machine.at("ready", "", lambda: _ready(machine)))
 
 
 def start_delay_ns(machine: FakeQemu) -> int:
@@ -73,12 +81,19 @@ def _say(machine: FakeQemu, word: str) -> None:
     machine.note(start.get("rules", {}).get(word, "script"), f"start {word}: {detail}")
 
 
-def _timed(machine: FakeQemu, name: str, do: dict[str, Any]) -> Callable[[], None]:
+def _timed(machine: FakeQemu, rule: dict[str, Any], left: int | None) -> Callable[[], None]:
     def act() -> None:
         from fakeqemu.effects import act_now
 
-        machine.note(name, "time: " + ", ".join(do))
+        do = rule["do"]
+        machine.note(rule["name"], "time: " + ", ".join(do))
+        if "every" in rule and left != 1:
+            machine.later(rule["every"], _timed(machine, rule, left and left - 1))
         act_now(machine, do)
+        if "stall" in do:
+            from fakeqemu.stall import stall
+
+            stall(machine, do["stall"])
 
     return act
 
@@ -95,10 +110,10 @@ def _plan_socket(machine: FakeQemu, chardev: Chardev, delay_ns: int) -> None:
     if chardev.path is not None and (
         "listen_after" in socket or "mode" in socket or machine.rules is not None
     ):
-        _step(machine, "bind", wait_ns, lambda: _bind(machine, chardev, socket))
+        _step(machine, "bind", chardev.id, wait_ns, lambda: _bind(machine, chardev, socket))
     else:
         wait_ns += socket.get("listen_after", 0)
-        _step(machine, "listen", wait_ns, lambda: _listen(machine, chardev))
+        _step(machine, "listen", chardev.id, wait_ns, lambda: _listen(machine, chardev))
 
 
 def _bind(machine: FakeQemu, chardev: Chardev, socket: dict[str, Any]) -> None:
@@ -107,20 +122,15 @@ def _bind(machine: FakeQemu, chardev: Chardev, socket: dict[str, Any]) -> None:
     if path is not None and ("listen_after" in socket or "mode" in socket):
         machine.do(0, Unlink(path))
         machine.do(0, Bind(chardev.id, path, socket.get("mode")))
-    _step(machine, "listen", socket.get("listen_after", 0), lambda: _listen(machine, chardev))
+    wait_ns = socket.get("listen_after", 0)
+    _step(machine, "listen", chardev.id, wait_ns, lambda: _listen(machine, chardev))
 
 
-def _step(machine: FakeQemu, name: str, wait_ns: int, act: Callable[[], None]) -> None:
+def _step(machine: FakeQemu, step: str, name: str, wait_ns: int, act: Callable[[], None]) -> None:
     """Take a named step after a wait, with the rules of the script about it; at once when nothing waits."""
 
     def reached() -> None:
-        rule = machine.pick(name)
-        if rule is None:
-            act()
-        else:
-            from fakeqemu.effects import at_step
-
-            at_step(machine, rule, act)
+        machine.at(step, name, act)
 
     if wait_ns == 0:
         reached()
@@ -162,13 +172,10 @@ def _plainly(machine: FakeQemu, chardev: Chardev) -> Callable[[], None]:
 
 def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
     """A client has gone: QEMU waits for the next one on the same listener."""
-    rule = machine.pick("eof") if monitor else None
-    if rule is None:
-        machine.do(0, Accept(chardev))
+    if monitor:
+        machine.at("eof", chardev, lambda: machine.do(0, Accept(chardev)))
     else:
-        from fakeqemu.effects import at_step
-
-        at_step(machine, rule, lambda: machine.do(0, Accept(chardev)))
+        machine.do(0, Accept(chardev))
 
 
 def refused(machine: FakeQemu, name: str, reason: str) -> None:

@@ -1,30 +1,32 @@
-"""The words of behaviour scripts, as pydantic models: what there is, and what each word means.
+"""The rules of behaviour scripts, as pydantic models: which sorts there are, and how a start goes.
 
-Knows the grammar. Must not know how mistakes are told or scripts are compiled: that is `fakeqemu.grammar`.
+Knows the rules and the words of ``at: start``. Must not know what a rule does (`fakeqemu.deeds`), nor how
+mistakes are told or scripts are compiled: that is `fakeqemu.grammar`.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     RootModel,
     Tag,
-    WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from fakeqemu.units import parse_duration_ns, parse_rate, parse_size
+from fakeqemu.deeds import STEPS, TIMED, Do, fitting
+from fakeqemu.machines import BlockWord, Guest, Jobs, Migration, Unplug
+from fakeqemu.values import Duration, Ignorable, Positive, Rate, Size, Strict, Yes, meant, nearest, signal
 
 __all__ = [
+    "MATCHED",
     "Do",
     "FakeScript",
     "OnRule",
@@ -34,91 +36,32 @@ __all__ = [
     "TimedRule",
     "meant",
     "nearest",
+    "presets",
     "sort_of",
 ]
 
 Path = tuple[str | int, ...]
 
-#: The signals a rule may name.
-SIGNALS = (
-    "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV",
-    "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGXCPU", "SIGSYS",
-)  # fmt: skip
-
-#: The named steps of an ``on:`` rule, and what may be done there.
-STEPS: dict[str, tuple[str, ...]] = {
-    "command": (
-        "delay", "error", "drop", "garbage", "oversize", "reply", "emit", "guest", "close", "exit", "kill",
-    ),
-    "bind": ("delay", "exit", "kill"),
-    "listen": ("delay", "exit", "kill"),
-    "accept": ("delay", "close", "exit", "kill"),
-    "greeting": ("delay", "drop", "garbage", "close", "exit", "kill"),
-    "capabilities": (
-        "delay", "error", "drop", "garbage", "oversize", "emit", "guest", "close", "exit", "kill",
-    ),
-    "signal": ("delay", "drop", "emit", "exit", "kill"),
-    "eof": ("delay", "emit", "guest", "exit", "kill"),
-}  # fmt: skip
-#: What may be done at a time.
-TIMED = ("emit", "guest", "close", "garbage", "exit", "kill")
-#: Steps where ``match:`` names something: a command, a signal.
-MATCHED = ("command", "signal")
-#: A reply or a piece of garbage is at most this long: enough to overrun any client's 10 MiB.
-MAX_OVERSIZE = 64 << 20
-
-
-def _unit(parse: Callable[[object], int], example: str, pattern: str) -> Any:
-    def read(value: object) -> int:
-        try:
-            return parse(value)
-        except ValueError as error:
-            raise PydanticCustomError("unit", "{why}", {"why": str(error)}) from None
-
-    schema = {"type": ["string", "integer"], "examples": [example], "pattern": pattern}
-    return Annotated[int, BeforeValidator(read), WithJsonSchema(schema)]
-
-
-Duration: Any = _unit(parse_duration_ns, "1500ms", r"^\s*(0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|min|h|d))+)\s*$")
-Size: Any = _unit(parse_size, "1GiB", r"^\s*[0-9]+(\.[0-9]+)? ?[A-Za-z]*\s*$")
-Rate: Any = _unit(parse_rate, "3.83GiB/s", r"^\s*[0-9]+(\.[0-9]+)? ?[A-Za-z]+/s\s*$")
-
-
-def _true(value: object) -> bool:
-    if value is not True:
-        raise PydanticCustomError("true", "only `true` makes sense here; leave the word out otherwise")
-    return True
-
-
-Yes = Annotated[Literal[True], BeforeValidator(_true)]
-
-
-def _signal(value: object) -> str:
-    if value in SIGNALS:
-        return str(value)
-    raise PydanticCustomError(
-        "signal", "unknown signal {word}{hint}", {"word": repr(value), "hint": meant(str(value), SIGNALS)}
-    )
-
-
-def _ignorable(value: object) -> str:
-    if value == "SIGKILL":
-        raise PydanticCustomError("signal", "no process can ignore SIGKILL; `uninterruptible` delays it")
-    return _signal(value)
-
-
-SignalName = Annotated[str, BeforeValidator(_signal), WithJsonSchema({"enum": list(SIGNALS)})]
-Ignorable = Annotated[
-    str,
-    BeforeValidator(_ignorable),
-    WithJsonSchema({"enum": [name for name in SIGNALS if name != "SIGKILL"]}),
-]
-
-
-class Strict(BaseModel):
-    """Base of every part of the grammar: nothing unknown, nothing coerced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+#: Steps where ``match:`` names something, and what it names there.
+MATCHED: dict[str, str] = {
+    "command": "a command",
+    "reply": "a command",
+    "event": "an event",
+    "agent": "a command of the agent",
+    "job": "`ID:STATUS`",
+    "migration": "`setup`, `active`, `pass N`, `device`, `completed`, ...",
+    "block": "`read`, `write` or `flush`, and a node: `write:libvirt-1-format`",
+    "guest": "what the guest does",
+    "signal": "a signal",
+    "exit": "the exit status",
+    "bind": "a character device",
+    "listen": "a character device",
+    "accept": "a character device",
+    "greeting": "a character device",
+    "eof": "a character device",
+}
+#: Steps where ``with:`` looks at what is said.
+SAID = ("command", "reply", "event", "agent")
 
 
 class Memory(Strict):
@@ -171,24 +114,6 @@ class Greeting(Strict):
     garbage: str | None = None
 
 
-def _powerdown(value: object) -> int | str:
-    if value == "ignore":
-        return "ignore"
-    try:
-        return parse_duration_ns(value)
-    except ValueError as error:
-        raise PydanticCustomError("unit", "`ignore`, or a duration: {why}", {"why": str(error)}) from None
-
-
-class Guest(Strict):
-    """How the guest answers the power button, and how long it boots (a booting guest ignores it)."""
-
-    powerdown: (
-        Annotated[int | str, BeforeValidator(_powerdown), WithJsonSchema({"type": "string"})] | None
-    ) = None
-    boot: Duration | None = None
-
-
 class StartRule(Strict):
     """How the start, the guest and the end of the process go."""
 
@@ -203,8 +128,39 @@ class StartRule(Strict):
     ignore: list[Ignorable] | None = None
     uninterruptible: Duration | None = None
     guest: Guest | None = None
+    jobs: Jobs | None = None
+    migration: Migration | None = None
+    block: BlockWord | None = None
+    unplug: Unplug | None = None
     #: Whether the files behind disks must be there. In a made-up world (any script) they need not.
     images: Literal["real", "imaginary"] | None = None
+    #: Rules and words of a known character; those of the script itself go before them.
+    preset: str | None = None
+    #: The recorded QEMU to answer like, instead of the one that the program's name chooses.
+    profile: Annotated[str, Field(min_length=1)] | None = None
+    #: Where the control socket listens: `{pid}` and `{name}` are filled in.
+    ctl: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        known = presets()
+        if name is not None and name not in known:
+            raise PydanticCustomError(
+                "preset", "unknown preset {word}{hint}; known: {known}",
+                {"word": repr(name), "hint": meant(name, known), "known": ", ".join(known)},
+            )  # fmt: skip
+        return name
+
+    @field_validator("ctl")
+    @classmethod
+    def _filled(cls, path: str | None) -> str | None:
+        if path is not None:
+            try:
+                path.format(pid=1, name="vm")
+            except (KeyError, IndexError, ValueError, AttributeError):
+                raise PydanticCustomError("ctl", "only {{pid}} and {{name}} can be filled in") from None
+        return path
 
     @model_validator(mode="after")
     def _something(self) -> StartRule:
@@ -215,107 +171,33 @@ class StartRule(Strict):
         return self
 
 
-class Exit(Strict):
-    """Leave with an exit status and last words."""
-
-    code: Annotated[int, Field(ge=0, le=255)] = 1
-    stderr: str | None = None
-
-
-class KillWord(Strict):
-    """Die by a signal, after last words."""
-
-    signal: SignalName = "SIGKILL"
-    stderr: str | None = None
-
-
-class Emit(Strict):
-    """An event, whether or not the machine would have sent one."""
-
-    event: Annotated[str, Field(min_length=1)]
-    data: dict[str, Any] | None = None
-
-
-class Error(Strict):
-    """An error reply."""
-
-    class_: Annotated[
-        Literal[
-            "GenericError",
-            "CommandNotFound",
-            "DeviceNotActive",
-            "DeviceNotFound",
-            "KVMMissingCap",
-            "MigrationExpected",  # of QEMUs before 1.2
-        ],
-        Field(alias="class"),
-    ] = "GenericError"
-    desc: str
-
-
-class Do(Strict):
-    """What a rule does. Several words act in the order delay, last words, effect."""
-
-    delay: Duration | None = None
-    error: Error | None = None
-    drop: Yes | None = None
-    garbage: str | None = None
-    oversize: Size | None = None
-    reply: Any = None
-    emit: Emit | None = None
-    guest: Literal["poweroff", "reset", "panic"] | None = None
-    close: Yes | None = None
-    exit: Exit | None = None
-    kill: KillWord | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Do:
-        given = self.model_fields_set
-        if not given:
-            raise PydanticCustomError("empty", "the rule does nothing: add {words}", {"words": _words(Do)})
-        replies = sorted(given & {"error", "drop", "garbage", "oversize", "reply"})
-        if len(replies) > 1:
-            raise PydanticCustomError("replies", "only one of {words}", {"words": ", ".join(replies)})
-        if {"exit", "kill"} <= given:
-            raise PydanticCustomError("ends", "only one of exit, kill")
-        if self.oversize is not None and not 2 <= self.oversize <= MAX_OVERSIZE:
-            raise PydanticCustomError("oversize", "an oversize reply has 2 bytes to 64 MiB")
-        return self
-
-
-def _fitting(do: Do, allowed: Sequence[str], where: str) -> None:
-    for word in Do.model_fields:
-        if word in do.model_fields_set and word not in allowed:
-            raise PydanticCustomError(
-                "fitting", "`{word}` cannot be done {where}; there: {allowed}",
-                {"word": word, "where": where, "allowed": ", ".join(allowed)},
-            )  # fmt: skip
-
-
 class TimedRule(Strict):
-    """Something that happens at a time after exec."""
+    """Something that happens at a time after exec; with ``every`` again and again, ``count`` times in all."""
 
     at: Duration
+    every: Positive | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
     do: Do
 
     @model_validator(mode="after")
     def _fits(self) -> TimedRule:
-        _fitting(self.do, TIMED, "at a time")
+        fitting(self.do, TIMED, "at a time")
+        if self.count is not None and self.every is None:
+            raise PydanticCustomError("count", "`count` needs `every`")
         return self
-
-
-Step = Literal["command", "bind", "listen", "accept", "greeting", "capabilities", "signal", "eof"]
 
 
 class OnRule(Strict):
     """Something that happens at a step.
 
-    ``match`` picks (a name, ``*`` and ``?`` as in file names), ``skip`` lets the first few go by, ``count``
-    ends the rule, ``probability`` draws from the seed of the run.
+    ``match`` picks (a name, ``*`` and ``?`` as in file names), ``with`` looks at what is said (these members
+    with these values), ``skip`` lets the first few go by, ``count`` ends the rule, ``probability`` draws from
+    the seed of the run.
     """
 
-    on: Step
+    on: Literal[tuple(STEPS)]  # type: ignore[valid-type]  # the table is the law
     match: Annotated[str, Field(min_length=1)] | None = None
+    with_: Annotated[dict[str, Any] | None, Field(alias="with")] = None
     skip: Annotated[int, Field(ge=0)] = 0
     count: Annotated[int, Field(ge=1)] | None = None
     probability: Annotated[float, Field(ge=0, le=1, strict=False)] | None = None
@@ -324,17 +206,24 @@ class OnRule(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> OnRule:
-        _fitting(self.do, STEPS[self.on], f"on {self.on}")
+        fitting(self.do, STEPS[self.on], f"on {self.on}")
         if self.match is not None and self.on not in MATCHED:
             raise PydanticCustomError("match", "`match` needs `on: {words}`", {"words": " or ".join(MATCHED)})
+        if self.with_ is not None and self.on not in SAID:
+            raise PydanticCustomError("with", "`with` needs `on: {words}`", {"words": " or ".join(SAID)})
         if self.on == "signal" and self.match is not None:
-            _signal(self.match)
-        if (
-            "when" in self.model_fields_set
-            and not {"exit", "kill", "close", "emit", "guest"} & self.do.model_fields_set
-        ):
-            raise PydanticCustomError("when", "`when` places exit, kill, close, emit or guest; none is there")
+            signal(self.match)
+        if "when" in self.model_fields_set and not _PLACED & self.do.model_fields_set:
+            raise PydanticCustomError(
+                "when", "`when` places {words}; none is there", {"words": " or ".join(sorted(_PLACED))}
+            )
         return self
+
+
+#: Deeds that may come before or after the step.
+_PLACED = frozenset(
+    {"close", "emit", "exit", "garbage", "guest", "kill", "signal", "slow", "stall", "stop_reading"}
+)
 
 
 def sort_of(value: Any) -> str:
@@ -358,16 +247,9 @@ class FakeScript(RootModel[list[Rule]]):
     """A behaviour script: rules in order."""
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """The known word that a mistyped one most probably meant, or None."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return close[0] if close else None
-
-
-def meant(word: str, known: Sequence[str]) -> str:
-    """What to add to a complaint about an unknown word: the word that was probably meant."""
-    close = nearest(word, known)
-    return f", did you mean {close!r}?" if close else ""
+def presets() -> list[str]:
+    """The characters that a script may begin with."""
+    return sorted(path.stem for path in (FilePath(__file__).parent / "presets").glob("*.yaml"))
 
 
 def _words(model: type[BaseModel], *without: str) -> str:

@@ -66,8 +66,8 @@ def mistake(*rules):
             "less than or equal to 1",
         ),
         ({"on": "command", "when": "after", "do": {"drop": True}}, (0,), "`when` places"),
-        ({"on": "bind", "match": "x", "do": {"delay": "1s"}}, (0,), "`match` needs"),
-        ({"on": "bind", "do": {"drop": True}}, (0, "do", "drop"), "there: delay, exit, kill"),
+        ({"on": "exec", "match": "x", "do": {"delay": "1s"}}, (0,), "`match` needs"),
+        ({"on": "bind", "do": {"drop": True}}, (0, "do", "drop"), "there: delay, stall, signal, exit, kill"),
         ({"on": "signal", "match": "SIGTREM", "do": {"drop": True}}, (0,), "did you mean 'SIGTERM'"),
         (
             {"on": "command", "do": {"reply": {"day": [date(2020, 1, 31)]}}},
