@@ -412,13 +412,16 @@ def main(argv: Sequence[str]) -> None:
     """Be a QEMU with this command line; never returns."""
     start_ns = time.monotonic_ns()
     try:
-        path = posix.environ.get(b"FAKEQEMU_SCRIPT")
+        words = [
+            value.decode("utf-8", "surrogateescape") if value else None
+            for value in map(posix.environ.get, (b"FAKEQEMU_SCRIPT", b"FAKEQEMU_PRESET", b"FAKEQEMU_CTL"))
+        ]
         script = None
-        if path:
-            from fakeqemu.script import Script, ScriptError
+        if any(words):
+            from fakeqemu.script import ScriptError, configured
 
             try:
-                script = Script.load(path.decode("utf-8", "surrogateescape"))
+                script = configured(*words)
             except ScriptError as error:
                 write_all(2, f"fakeqemu: {error}\n")
                 posix._exit(1)

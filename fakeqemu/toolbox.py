@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from fakeqemu.tools.emulator import install_emulator
+
 __all__ = ["main"]
 
 
@@ -79,3 +81,6 @@ def check(files: tuple[str, ...]) -> None:
             wrong = True
     if wrong:
         raise SystemExit(2)
+
+
+main.add_command(install_emulator)
