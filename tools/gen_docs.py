@@ -1,18 +1,24 @@
 """Write the pages of the documentation that are made from the code.
 
 ``docs/explanation/states.md`` from the transition table, ``docs/reference/command-line.md`` from the
-commands.
+commands, ``docs/reference/fakeqemu-commands.md`` from the fake's register, its profiles and the list of known
+differences.
 ``--check`` compares instead and exits with 1 when a page is stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
+from fakeqemu import support
+from fakeqemu.profile import DIRECTORY, Profile
 from virtsim.cli.main import cli
 from virtsim.states import DomainState, PausedReason, Situation, rows, situation
 from virtsim.states.domain import DomainRow
@@ -89,9 +95,89 @@ def command_page() -> str:
     return "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()) + "\n"
 
 
+def events_of(profile: Profile) -> list[str]:
+    """Every event of a profile's schema."""
+    schema: list[dict[str, Any]] = json.loads(profile.recorded("query-qmp-schema").text)  # type: ignore[union-attr]
+    return sorted(entity["name"] for entity in schema if entity["meta-type"] == "event")
+
+
+def truth_table(names: list[str], rows: dict[str, list[str]]) -> Iterator[str]:
+    """A table with a column for each profile."""
+    yield f"| | {' | '.join(names)} |"
+    yield f"|---|{'---|' * len(names)}"
+    for row, cells in sorted(rows.items()):
+        yield f"| `{row}` | {' | '.join(cells)} |"
+
+
+def fake_page() -> str:
+    """What fakeqemu answers, profile by profile, and what it answers differently from the real QEMU."""
+    profiles = {
+        path.name.removesuffix(".json.gz"): Profile(str(path))
+        for path in sorted(Path(DIRECTORY).glob("*.json.gz"))
+    }
+    names = list(profiles)
+    answers = {name: support.commands(profile) for name, profile in profiles.items()}
+    events = {name: events_of(profile) for name, profile in profiles.items()}
+    sent = support.events_sent()
+    rows = {
+        command: [answers[name].get(command, "") for name in names]
+        for command in {command for found in answers.values() for command in found}
+    }
+    shown = {
+        event: [("sent" if event in sent else "by script") if event in events[name] else "" for name in names]
+        for event in {event for found in events.values() for event in found}
+    }
+    lines = [
+        "# What fakeqemu answers",
+        NOTE,
+        "",
+        "*modelled*: the machine has state for it and carries it out. *recorded*: the reply is the one that",
+        "the real QEMU gave when the profile was recorded. *refused*: `CommandNotFound`, although the real QEMU",
+        "has the command. An empty cell: that QEMU has no such command either. Any event can be sent by a",
+        "script.",
+        "",
+    ]
+    for name in names:
+        counted = [
+            list(answers[name].values()).count(kind)
+            for kind in (support.MODELLED, support.RECORDED, support.REFUSED)
+        ]
+        heard = sum(event in sent for event in events[name])
+        lines.append(
+            f"* {name}: {counted[0]} modelled, {counted[1]} recorded, {counted[2]} refused of"
+            f" {sum(counted)} commands; {heard} of {len(events[name])} events"
+        )
+    lines += [
+        "",
+        "## Commands",
+        "",
+        *truth_table(names, rows),
+        "",
+        "## Events",
+        "",
+        *truth_table(names, shown),
+        "",
+    ]
+    lines += ["## Known differences from the real QEMU 7.2", "", *known_differences(), ""]
+    return "\n".join(lines)
+
+
+def known_differences() -> Iterator[str]:
+    """The list that the differential tests are held against."""
+    document = tomllib.loads(
+        (ROOT / "tests/conformance/fakeqemu/known_differences.toml").read_text(encoding="utf-8")
+    )
+    yield "| command | where | reason |"
+    yield "|---|---|---|"
+    for entry in document.get("difference", []):
+        place = entry.get("place", "").replace("|", "\\|")
+        yield f"| `{entry['command']}` | {f'`{place}`' if place else 'the reply'} | {entry['reason']} |"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/explanation/states.md": states_page,
     "docs/reference/command-line.md": command_page,
+    "docs/reference/fakeqemu-commands.md": fake_page,
 }
 
 
