@@ -8,7 +8,6 @@ Events of a command are sent before its reply, as QEMU's are: they are raised wh
 
 from __future__ import annotations
 
-from fakeqemu.actions import Send
 from fakeqemu.qjson import Raw, encode, in_order
 from fakeqemu.registry import COMMANDS, CommandError, Deferred, load
 from fakeqemu.session import error_text, reply_text
@@ -22,17 +21,15 @@ if TYPE_CHECKING:
     from fakeqemu.script import OnRule
     from fakeqemu.session import Session
 
-__all__ = ["dispatch"]
+__all__ = ["Request", "dispatch"]
 
 NEGOTIATE = "qmp_capabilities"
-#: Words of a rule that are not about the reply.
-_OTHERS = ("emit", "guest", "close", "exit", "kill")
 
 
 class Request:
     """One command on its way through the order."""
 
-    __slots__ = ("arguments", "command", "has_id", "ident", "name")
+    __slots__ = ("arguments", "call", "command", "has_id", "ident", "name", "rule")
 
     def __init__(self, message: dict[str, Any]) -> None:
         self.has_id = "id" in message
@@ -40,29 +37,54 @@ class Request:
         self.name = ""
         self.arguments: dict[str, Any] = {}
         self.command: Command | None = None
+        #: What the script says to it.
+        self.rule: OnRule | None = None
+        #: Where the control socket keeps what became of it.
+        self.call: dict[str, Any] | None = None
 
 
 def dispatch(machine: FakeQemu, session: Session, message: Any, error: str | None) -> None:
     """Take one message of a client through to its reply."""
+    if machine.rules is None:
+        _take(machine, session, message, error)
+    else:
+        from fakeqemu.faults import heard
+
+        heard(machine, session, lambda: _take(machine, session, message, error))
+
+
+def _take(machine: FakeQemu, session: Session, message: Any, error: str | None) -> None:
     if error is None and not isinstance(message, dict):
         error = "QMP input must be a JSON object"
     if error is not None:
         machine.send(session.conn, error_text("GenericError", error, None, has_id=False))
         return
     request = Request(message)
+    refusal: CommandError | None = None
     try:
         _understand(machine, session, request, message)
     except CommandError as failure:
-        _refuse(machine, session, request, failure)
+        refusal = failure
+    control = machine.parts.get("ctl")
+    if control is not None:
+        request.call = control.called(machine, session.conn, request)
+    if refusal is not None:
+        _refuse(machine, session, request, refusal)
         return
-    rule = machine.pick("command", request.name) if machine.rules is not None else None
-    if rule is None:
-        _run(machine, session, request, None)
-    elif rule.do.get("delay"):
-        session.busy = True
-        machine.later(rule.do["delay"], lambda: _resume(machine, session, request, rule))
-    else:
-        _run(machine, session, request, rule)
+    if machine.rules is not None:
+        request.rule = machine.pick("command", request.name, request.arguments)
+    if request.rule is None:
+        _answer(machine, session, request)
+        return
+    from fakeqemu.faults import commanded
+
+    commanded(
+        machine,
+        session,
+        request,
+        lambda: _answer(machine, session, request),
+        lambda: _execute(machine, session, request),
+    )
 
 
 def _understand(machine: FakeQemu, session: Session, request: Request, message: dict[str, Any]) -> None:
@@ -111,54 +133,6 @@ def _members(session: Session, message: dict[str, Any]) -> bool:
     return found == "exec-oob"
 
 
-def _resume(machine: FakeQemu, session: Session, request: Request, rule: OnRule) -> None:
-    session.busy = False
-    _run(machine, session, request, rule)
-    session.pump(machine)
-
-
-def _run(machine: FakeQemu, session: Session, request: Request, rule: OnRule | None) -> None:
-    """Fault rule, run, reply, events."""
-    if rule is None:
-        _answer(machine, session, request)
-        return
-    from fakeqemu.effects import act_now, ends
-
-    others: dict[str, Any] = {word: value for word, value in rule.do.items() if word in _OTHERS}
-    if not rule.after:
-        act_now(machine, others, session.conn)
-        if ends(others) or "close" in others:
-            return
-    _distort(machine, session, request, rule.do)
-    if rule.after and not machine.dead:
-        act_now(machine, others, session.conn)
-
-
-def _distort(machine: FakeQemu, session: Session, request: Request, do: dict[str, Any]) -> None:
-    """The reply as the rule wants it."""
-    conn = session.conn
-    if "error" in do:
-        _refuse(machine, session, request, CommandError(do["error"]["class"], do["error"]["desc"]))
-        return
-    if not {"drop", "garbage", "oversize", "reply"} & do.keys():
-        _answer(machine, session, request)
-        return
-    try:
-        _execute(machine, session, request)
-    except CommandError as failure:
-        if "drop" not in do:
-            _refuse(machine, session, request, failure)
-        return
-    if "garbage" in do:
-        machine.do(0, Send(conn, f"{do['garbage']}\r\n".encode()))
-    elif "reply" in do:
-        machine.send(conn, reply_text(encode(do["reply"]), request.ident, has_id=request.has_id))
-    elif "oversize" in do:
-        bare = reply_text('""', request.ident, has_id=request.has_id)
-        padding = "x" * max(0, do["oversize"] - len(bare))
-        machine.send(conn, reply_text(f'"{padding}"', request.ident, has_id=request.has_id))
-
-
 def _answer(machine: FakeQemu, session: Session, request: Request) -> None:
     try:
         value = _execute(machine, session, request)
@@ -188,7 +162,19 @@ def _late(
 
 def _reply(machine: FakeQemu, session: Session, request: Request, value: Any) -> None:
     text = value.text if type(value) is Raw else "{}" if value is None else encode(value)
-    machine.send(session.conn, reply_text(text, request.ident, has_id=request.has_id))
+    _say(machine, session, request, reply_text(text, request.ident, has_id=request.has_id))
+
+
+def _say(machine: FakeQemu, session: Session, request: Request, text: str) -> None:
+    """The reply leaves, unless the script has other ideas."""
+    if request.call is not None:
+        machine.parts["ctl"].answered(machine, request.call, text)
+    if machine.rules is None:
+        machine.send(session.conn, text)
+    else:
+        from fakeqemu.faults import replied
+
+        replied(machine, session, request, text)
 
 
 def _execute(machine: FakeQemu, session: Session, request: Request) -> Any:
@@ -209,4 +195,4 @@ def _execute(machine: FakeQemu, session: Session, request: Request) -> Any:
 
 def _refuse(machine: FakeQemu, session: Session, request: Request, failure: CommandError) -> None:
     text = error_text(failure.kind, failure.desc, request.ident, has_id=request.has_id)
-    machine.send(session.conn, text)
+    _say(machine, session, request, text)
