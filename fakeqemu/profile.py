@@ -1,9 +1,24 @@
 """Facts of a real QEMU, as recorded by `fakeqemu.record`: loaded when and as far as they are asked for.
 
-Knows the profile file. Must not know the machine. A profile is gzip'ed JSON with one member a line, in this
-order: ``provenance``, ``facts`` (small), ``arguments`` (what commands accept), then one recorded reply a
-line, named by its command and arguments; a name with ``!`` before it holds a recorded refusal. The loader
-uses the lines: nothing but the wanted members is parsed, and a recorded reply is sent as the text it was.
+Knows the profile file. Must not know the machine.
+
+What a profile offers, beside the recorded replies (`Profile.recorded`, `refusal`, `value`):
+
+* ``profile.qom(machine_type)``: the QOM tree of a machine as it stands before the guest runs, path by path:
+  ``view.kind(path)``, ``view.properties(path)`` (name -> type, in QEMU's order), ``view.values(path)``
+  (name -> value), ``view.paths``. ``machine_type`` is a name or alias of that QEMU (``pc``, ``q35``,
+  ``virt``, ``pseries``, ``s390-ccw-virtio``, ``none``), started with ``-S -nodefaults``; ``"pc defaults"``
+  is the same without ``-nodefaults``. None when it was not recorded.
+* ``profile.cpu_values(machine_type, model)``: the QOM values of a CPU of any model (all its bool properties).
+* ``profile.properties(device)``: types and defaults of a device model's properties.
+* ``profile.schema()``: ``query-qmp-schema`` by entity name, for whoever checks replies and events.
+
+The file is JSON in gzip, one member of the object a line, cut into blocks that are gzip members of their own
+(``gzip -dc`` reads the whole). The first block holds ``provenance``, ``facts`` and ``index``: the first key
+and the length of every other block; the keys are sorted. So a fact costs one block, and a recorded reply is
+sent as the text it was. A key is a command with its arguments; ``! `` before it marks a refusal. Replies that
+repeat each other (thousands of properties) are numbers of parts; a block ``~ COMMAND`` holds the parts, one a
+line, and ``~`` tells how they are put together.
 """
 
 from __future__ import annotations
@@ -16,15 +31,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["DIRECTORY", "Profile", "ProfileError", "key_of", "profile_for"]
+    from fakeqemu.qomview import QomView
+
+__all__ = ["DIRECTORY", "Profile", "ProfileError", "key_of", "profile_for", "profile_named"]
 
 DIRECTORY = __file__.rpartition("/")[0] + "/profiles"
-_CHUNK = 1 << 15
+#: What is read of a file to get at its first block; larger first blocks take a second look.
+_HEAD = 1 << 15
+#: Bytes of recorded text that are kept at hand, all together.
+_KEPT = 1 << 19
 _cache: dict[str, Profile] = {}
 
 
 class ProfileError(Exception):
-    """A profile that cannot be read."""
+    """A profile that cannot be read, or is not there."""
 
 
 def key_of(command: str, arguments: dict[str, Any]) -> str:
@@ -39,38 +59,115 @@ class Profile:
         path: the file.
     """
 
-    __slots__ = ("_arguments", "_facts", "_lines", "_names", "_properties", "_rest", "path")
+    __slots__ = ("_arguments", "_facts", "_held", "_index", "_lines", "_names", "_offsets", "_properties",
+                 "_schema", "_tables", "_views", "path")  # fmt: skip
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._facts: dict[str, Any] | None = None
         self._arguments: dict[str, Any] | None = None
         self._names: dict[str, frozenset[str]] = {}
-        self._lines: dict[str, str] = {}
+        self._lines: dict[str, str | None] = {}
+        self._held = 0
+        self._index: list[str] = []
+        self._offsets: list[int] = []
         self._properties: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
-        self._rest: tuple[Any, bytes, bytes] | None = None
+        self._schema: dict[str, dict[str, Any]] | None = None
+        self._tables: dict[str, bytes] = {}
+        self._views: dict[str, QomView | None] = {}
+        self._open()
+
+    # -- the file -------------------------------------------------------------------------------------------
+
+    def _read(self, offset: int, length: int) -> bytes:
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - pathlib is too slow for the start-up path
-                self._rest = (zlib.decompressobj(31), file.read(), b"")
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib is too slow at start-up
+                if offset:
+                    file.seek(offset)
+                return file.read(length)
         except OSError as error:
-            raise ProfileError(f"{path}: {error.strerror}") from error
+            raise ProfileError(f"{self.path}: {error.strerror}") from error
+
+    def _open(self) -> None:
+        """Read the first block: what the start needs, and where the rest lies."""
+        packed = self._read(0, _HEAD)
+        stream = zlib.decompressobj(31)
+        try:
+            head = stream.decompress(packed)
+            while not stream.eof:
+                more = self._read(len(packed), _HEAD)
+                if not more:
+                    raise ProfileError(f"{self.path}: cut short")
+                packed += more
+                head += stream.decompress(more)
+        except zlib.error as error:
+            raise ProfileError(f"{self.path}: {error}") from error
+        lines = dict(_lines(head))
+        if "facts" not in lines or "index" not in lines:
+            raise ProfileError(f"{self.path}: not a profile of this version")
+        for key in ("provenance", "facts"):
+            self._lines[key] = lines[key]
+        position = len(packed) - len(stream.unused_data)
+        for key, length in parse(lines["index"]):
+            self._index.append(key)
+            self._offsets.append(position)
+            position += length
+        self._offsets.append(position)
 
     def _line(self, key: str) -> str | None:
-        """The text of a member; reads on in the file until it has been met."""
-        while key not in self._lines and self._rest is not None:
-            stream, packed, partial = self._rest
+        """The text of a member; None when there is none."""
+        if key in self._lines:
+            return self._lines[key]
+        from _bisect import bisect_right
+
+        # The blocks of parts come last, and sort last.
+        number = bisect_right(self._index, key) - 1
+        text = None
+        if number >= 0:
+            start, end = self._offsets[number : number + 2]
             try:
-                data = partial + stream.decompress(packed, _CHUNK)
+                block = zlib.decompress(self._read(start, end - start), 31)
             except zlib.error as error:
                 raise ProfileError(f"{self.path}: {error}") from error
-            *lines, partial = data.split(b"\n")
-            for line in lines:
-                name, colon, value = line.decode("ascii").partition("\t")
-                if colon:
-                    self._lines[parse(name.rstrip(": "))] = value.removesuffix(",")
-            packed = stream.unconsumed_tail
-            self._rest = None if stream.eof or not packed else (stream, packed, partial)
-        return self._lines.get(key)
+            # A key is ASCII, as JSON writes it, and stands at the beginning of a line.
+            mark = f"\n{encode(key)}:\t".encode("ascii", "replace")
+            found = block.find(mark)
+            if found >= 0:
+                found += len(mark)
+                text = block[found : block.index(b"\n", found)].decode("ascii").removesuffix(",")
+                if text.startswith('{"of":['):
+                    text = self._unfolded(key.partition(" ")[0], text)
+        self._keep(key, text)
+        return text
+
+    def _unfolded(self, command: str, text: str) -> str:
+        """Put a reply together from its parts."""
+        between, before, after = parse(self._line("~") or "{}")[command]
+        if command not in self._tables:
+            number = self._index.index(f"~ {command}")
+            start, end = self._offsets[number : number + 2]
+            self._tables[command] = zlib.decompress(self._read(start, end - start), 31)
+        # The first two lines and the last are the array's own.
+        parts = self._tables[command].split(b"\n")
+        chosen = [parse(parts[part + 2].decode("ascii").removesuffix(",")) for part in parse(text)["of"]]
+        return f"{before}{between.join(chosen)}{after}"
+
+    def _keep(self, key: str, text: str | None) -> None:
+        self._held += len(key) + len(text or "")
+        if self._held > _KEPT:
+            self._lines = {name: self._lines[name] for name in ("provenance", "facts")}
+            self._held = len(key) + len(text or "")
+        self._lines[key] = text
+
+    def keys(self) -> list[str]:
+        """Every member, in order: a long walk, for tools and tests."""
+        found = ["provenance", "facts"]
+        for start, end in zip(self._offsets, self._offsets[1:], strict=False):
+            block = zlib.decompress(self._read(start, end - start), 31)
+            found += [key for key, _ in _lines(block)]
+        return [key for key in found if not key.startswith("~")]
+
+    # -- facts ----------------------------------------------------------------------------------------------
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -81,7 +178,7 @@ class Profile:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the facts come from: program, version, package."""
+        """Where the facts come from: program, version, package, modules that were there."""
         found: dict[str, Any] = parse(self._line("provenance") or "{}")
         return found
 
@@ -90,6 +187,12 @@ class Profile:
         """The line with which a monitor opens the conversation."""
         text: str = self.facts["greeting"]
         return text
+
+    @property
+    def arch(self) -> str:
+        """The architecture, as ``query-target`` names it."""
+        name: str = self.facts["arch"]
+        return name
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -110,6 +213,14 @@ class Profile:
         found: list[str] = self.arguments["oob"]
         return found
 
+    def schema(self) -> dict[str, dict[str, Any]]:
+        """``query-qmp-schema`` by the names of its entities. Large: for tools and tests."""
+        if self._schema is None:
+            self._schema = {entity["name"]: entity for entity in self.value("query-qmp-schema") or ()}
+        return self._schema
+
+    # -- recorded replies -----------------------------------------------------------------------------------
+
     def recorded(self, command: str, arguments: dict[str, Any] | None = None) -> Raw | None:
         """The recorded reply to a command, ready to be sent; None when there is none."""
         text = self._line(key_of(command, arguments or {}))
@@ -124,6 +235,11 @@ class Profile:
         """The recorded reply as a value; None when there is none."""
         text = self._line(key_of(command, arguments or {}))
         return None if text is None else parse(text)
+
+    def printed(self, option: str) -> str | None:
+        """What the program writes to its standard output for an option such as ``-machine help``."""
+        text: str | None = self.value(f"# {option}")
+        return text
 
     def properties(self, device: str) -> tuple[dict[str, str], dict[str, Any]]:
         """The recorded properties of a device model: their types, and the defaults that are known."""
@@ -151,6 +267,64 @@ class Profile:
             self._names[kind] = frozenset(found)
         return self._names[kind]
 
+    def qom(self, machine_type: str) -> QomView | None:
+        """The recorded QOM tree of a machine type (see the module's text); None when there is none."""
+        if machine_type not in self._views:
+            from fakeqemu.qomview import QomView
+
+            value = self.value(f"qom {machine_type}")
+            self._views[machine_type] = None if value is None else QomView(value)
+        return self._views[machine_type]
+
+    def cpu_values(self, machine_type: str, model: str) -> dict[str, Any]:
+        """The QOM values of a CPU of a model in a machine type: the default CPU's, with the model's own.
+
+        A model whose expansion QEMU does not give has the default CPU's values.
+        """
+        view = self.qom(machine_type)
+        path = view.first_cpu if view is not None else None
+        values: dict[str, Any] = {} if view is None or path is None else dict(view.values(path))
+        expansion = self.value("query-cpu-model-expansion", {"type": "full", "model": {"name": model}})
+        if expansion is not None and model != self.facts.get("default-cpu"):
+            places = ("socket-id", "die-id", "core-id", "thread-id", "node-id", "apic-id")
+            props = expansion["model"].get("props", {})
+            values |= {key: value for key, value in props.items() if key not in places}
+        return values
+
+
+def _lines(block: bytes) -> list[tuple[str, str]]:
+    """The members of a block: key and text each."""
+    found = []
+    for line in block.decode("ascii").split("\n"):
+        name, tab, text = line.partition(":\t")
+        if tab:
+            found.append((parse(name), text.removesuffix(",")))
+    return found
+
+
+def profile_named(name: str) -> Profile:
+    """The shipped profile of that name: an architecture (``aarch64``) or a file's stem (``aarch64-7.2``).
+
+    Raises:
+        ProfileError: none of that name is shipped.
+    """
+    found = _cache.get(name)
+    if found is None:
+        from posix import listdir
+
+        # The newest version comes last.
+        fitting = sorted(
+            file
+            for file in listdir(DIRECTORY)
+            if file.startswith(f"{name}-") or file.removesuffix(".json.gz") == name
+        )
+        if not fitting:
+            raise ProfileError(f"no profile of qemu-system-{name}")
+        path = f"{DIRECTORY}/{fitting[-1]}"
+        found = next((known for known in _cache.values() if known.path == path), None) or Profile(path)
+        _cache[name] = found
+    return found
+
 
 def profile_for(program: str) -> Profile:
     """The shipped profile of a program such as ``qemu-system-x86_64``; x86_64 for a name that says nothing.
@@ -158,13 +332,10 @@ def profile_for(program: str) -> Profile:
     Raises:
         ProfileError: none is shipped for that architecture.
     """
-    name = program.rpartition("-")[2] if program.startswith("qemu-system-") else "x86_64"
-    found = _cache.get(name)
-    if found is None:
-        from posix import listdir
+    return profile_named(arch_of(program))
 
-        fitting = sorted(file for file in listdir(DIRECTORY) if file.startswith(f"{name}-"))
-        if not fitting:
-            raise ProfileError(f"no profile of {program}")
-        found = _cache[name] = Profile(f"{DIRECTORY}/{fitting[-1]}")
-    return found
+
+def arch_of(program: str) -> str:
+    """The architecture that a program's name tells: ``qemu-system-aarch64``, with or without a path."""
+    name = program.rpartition("/")[2]
+    return name.rpartition("-")[2] if name.removeprefix("fake").startswith("qemu-system-") else "x86_64"

@@ -1,7 +1,8 @@
 """Asks a real QEMU everything a manager probes, and writes it down as a profile.
 
-Knows which questions there are. Must not know what the answers are for. Twice the same QEMU gives the same
-bytes: no times, no paths, no process ids; members in a fixed order; gzip without a time stamp.
+Knows which questions there are (`fakeqemu.questions`) and how a profile is laid out. Must not know what the
+answers are for. Twice the same QEMU gives the same bytes: no times, no paths, no process ids; members in a
+fixed order; gzip without a time stamp; the guest's clock stands at a fixed date.
 """
 
 from __future__ import annotations
@@ -9,83 +10,58 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import socket
-import subprocess
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from fakeqemu import questions
+from fakeqemu.asking import Client, Qemu, RecordError, printed
 from fakeqemu.profile import key_of
+from fakeqemu.qjson import encode
 
-__all__ = ["RecordError", "record", "write_profile"]
+__all__ = ["RecordError", "compile_arguments", "record", "write_profile"]
 
-#: Asked without arguments of a machine of type none.
-PLAIN = (
-    "query-version", "query-target", "query-qmp-schema", "query-commands", "query-kvm", "query-machines",
-    "query-cpu-definitions", "query-tpm-models", "query-tpm-types", "query-command-line-options",
-    "query-migrate-capabilities", "query-migrate-parameters", "query-chardev-backends",
-    "query-sev-capabilities",
-    "query-sgx-capabilities", "query-gic-capabilities", "query-jobs", "query-block-jobs", "query-migrate",
-    "query-dump", "query-fdsets", "query-replay", "query-tpm", "query-pr-managers", "query-stats-schemas",
-    "query-audiodevs", "query-display-options", "query-colo-status",
-    "query-dirty-rate", "query-xen-replication-status",
-)  # fmt: skip
-#: Device models whose properties libvirt 7.0.0 to 9.0.0 asks for (qemu_capabilities.c), and those of usual
-#: guests.
-DEVICES = (
-    "virtio-blk-pci", "virtio-net-pci", "virtio-scsi-pci", "virtio-blk-ccw", "virtio-net-ccw",
-    "virtio-scsi-ccw",
-    "vfio-pci", "scsi-hd", "ide-hd", "PIIX4_PM", "usb-redir", "usb-storage", "kvm-pit", "VGA",
-    "vmware-svga", "qxl",
-    "virtio-gpu-pci", "virtio-gpu-device", "ICH9-LPC", "virtio-balloon-pci", "virtio-balloon-ccw",
-    "virtio-balloon-device", "intel-iommu", "mch", "nvdimm", "pcie-root-port", "usb-host",
-    "vhost-user-fs-device", "virtio-mem-pci", "virtio-iommu-pci",
-)  # fmt: skip
-TYPES = ("memory-backend-file", "memory-backend-memfd", "max-{arch}-cpu", "none-machine")
-EXPANSIONS = (
-    {"type": "static", "model": {"name": "max"}},
-    {"type": "full", "model": {"name": "max"}},
-    {"type": "static", "model": {"name": "host"}},
-)
 _BUILTIN = {
     "str": "string", "int": "integer", "number": "number", "bool": "boolean", "null": "null", "any": "any",
 }  # fmt: skip
-_PATIENCE_S = 60.0
+#: Uncompressed bytes of a block.
+_BLOCK = 1 << 16
+#: The members of the first block.
+_HEAD = ("provenance", "facts")
+#: Replies that are made of the same parts over and over: kept as numbers of parts. What stands between parts,
+#: the text before the first, and the text after the last.
+_FOLDED = {
+    "device-list-properties": ("}, {", "[{", "}]"),
+    "qom-list-properties": ("}, {", "[{", "}]"),
+    "query-cpu-model-expansion": (", ", '{"model": {"name": ', "}}}"),
+}
 
 
-class RecordError(Exception):
-    """The QEMU could not be asked."""
+class Recorder:
+    """Holds what has been answered so far, and starts the QEMU again when a question was its last."""
 
+    def __init__(self, qemu: str) -> None:
+        self.qemu = qemu
+        self.members: dict[str, str] = {}
+        #: Questions at which the program aborted: a device whose module is not installed.
+        self.fatal: list[str] = []
 
-class _Client:
-    """As much of a QMP client as a list of questions needs."""
-
-    def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(_PATIENCE_S)
+    def ask(self, program: Qemu, command: str, arguments: dict[str, Any], *, key: str = "") -> Any:
+        """Put a question and keep the answer; its value, or None for a refusal."""
+        name = key or key_of(command, arguments)
         try:
-            self._socket.connect(path)
-        except OSError:
-            self._socket.close()
-            raise
-        self._lines = self._socket.makefile("rb")
-        self.greeting = self._lines.readline().decode("ascii").rstrip()
-        self.ask("qmp_capabilities", {})
-
-    def ask(self, command: str, arguments: dict[str, Any]) -> str:
-        """The line of the reply, events left out."""
-        message = {"execute": command, **({"arguments": arguments} if arguments else {})}
-        self._socket.sendall(json.dumps(message).encode() + b"\n")
-        while line := self._lines.readline():
-            if b'"event"' not in line[:120]:
-                return line.decode("ascii").rstrip()
-        raise RecordError(f"QEMU closed the monitor when asked {command}")
-
-    def close(self) -> None:
-        """End the conversation."""
-        self._lines.close()
-        self._socket.close()
+            reply = program.client().ask(command, arguments)
+        except (OSError, EOFError):
+            self.fatal.append(name)
+            program.restart()
+            return None
+        if reply.startswith('{"return": '):
+            text = reply[len('{"return": ') : -1]
+            self.members[name] = text
+            return json.loads(text)
+        if '"class": "CommandNotFound"' not in reply:
+            # Told from a value by the mark: a refusal is a fact as well.
+            self.members[f"! {name}"] = reply[len('{"error": ') : -1]
+        return None
 
 
 def record(qemu: str) -> dict[str, str]:
@@ -97,77 +73,116 @@ def record(qemu: str) -> dict[str, str]:
     Raises:
         RecordError: it does not start or stops answering.
     """
-    with tempfile.TemporaryDirectory(prefix="fakeqemu-") as directory:
-        path = f"{directory}/monitor.sock"
-        quiet = ["-S", "-no-user-config", "-nodefaults", "-display", "none", "-machine", "none,accel=tcg"]
-        argv = [qemu, *quiet, "-qmp", f"unix:{path},server=on,wait=off"]
-        try:
-            with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:  # noqa: S603
-                try:
-                    client = _connect(path, process)
-                    members = _ask_all(client)
-                    client.ask("quit", {})
-                    client.close()
-                finally:
-                    process.kill()
-        except OSError as error:
-            raise RecordError(f"{qemu}: {error.strerror}") from error
-    arch = json.loads(members["query-target"])["arch"]
-    return _with_header(members, arch)
+    recorder = Recorder(qemu)
+    with Qemu(qemu, "none") as program:
+        greeting = program.client().greeting
+        arch = str(json.loads(program.client().ask("query-target", {}))["return"]["arch"])
+        _ask_all(recorder, program, arch)
+    default = _machines(recorder, arch)
+    for option in questions.PRINTED:
+        text = printed(qemu, option.split())
+        if text is not None:
+            recorder.members[f"# {option}"] = json.dumps(text)
+    return _with_header(recorder, greeting, arch, default)
 
 
-def _connect(path: str, process: subprocess.Popen[bytes]) -> _Client:
-    for _ in range(600):
-        try:
-            return _Client(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            if process.poll() is not None:
-                words = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
-                raise RecordError(words or f"QEMU left with status {process.returncode}") from None
-            time.sleep(0.05)  # noqa: TID251 - a tool that waits for a real process
-    raise RecordError("the monitor socket did not show up within 30 s")
+def _ask_all(recorder: Recorder, program: Qemu, arch: str) -> None:
+    """What does not depend on a machine."""
+    for command in questions.PLAIN:
+        recorder.ask(program, command, {})
+    types = recorder.ask(program, "qom-list-types", {"abstract": True})
+    recorder.ask(program, "qom-list-types", {})
+    concrete = sorted(entry["name"] for entry in types if not entry.get("abstract"))
+    parents = {entry["name"]: entry.get("parent") for entry in types}
+    devices = [name for name in concrete if questions.descends(name, "device", parents)]
+    for name in sorted({*devices, *questions.DEVICES}):
+        recorder.ask(program, "device-list-properties", {"typename": name})
+    wanted = {name.format(arch=arch) for name in questions.TYPES}
+    wanted |= {name for name in concrete if any(questions.descends(name, top, parents)
+                                                for top in questions.FAMILIES)}  # fmt: skip
+    for name in sorted(wanted):
+        recorder.ask(program, "qom-list-properties", {"typename": name})
+    models = json.loads(recorder.members.get("query-cpu-definitions", "[]"))
+    for question in questions.expansions(sorted(entry["name"] for entry in models), arch):
+        recorder.ask(program, "query-cpu-model-expansion", question)
+    for command, arguments in questions.comparisons(arch):
+        recorder.ask(program, command, arguments)
 
 
-def _ask_all(client: _Client) -> dict[str, str]:
-    members: dict[str, str] = {"greeting": client.greeting}
-
-    def ask(command: str, arguments: dict[str, Any]) -> None:
-        reply = client.ask(command, arguments)
-        if reply.startswith('{"return": '):
-            members[key_of(command, arguments)] = reply[len('{"return": ') : -1]
-        elif '"class": "CommandNotFound"' not in reply:
-            # Told from a value by the mark: a refusal is a fact as well.
-            members[f"! {key_of(command, arguments)}"] = reply[len('{"error": ') : -1]
-
-    for command in PLAIN:
-        ask(command, {})
-    ask("qom-list-types", {})
-    ask("qom-list-types", {"abstract": True})
-    arch = json.loads(members["query-target"])["arch"]
-    for name in DEVICES:
-        ask("device-list-properties", {"typename": name})
-    for name in TYPES:
-        ask("qom-list-properties", {"typename": name.format(arch=arch)})
-    for expansion in EXPANSIONS:
-        ask("query-cpu-model-expansion", expansion)
-    return members
+def _machines(recorder: Recorder, arch: str) -> str:
+    """The QOM trees; the CPU model of the first of them."""
+    default = ""
+    for name in ("none", *questions.MACHINES.get(arch, ())):
+        with Qemu(recorder.qemu, name) as program:
+            client = program.client()
+            tree = qom_tree(client)
+            for command in questions.OF_A_MACHINE:
+                recorder.ask(program, command, {}, key=f"{command} @{name}")
+        recorder.members[f"qom {name}"] = json.dumps(tree, separators=(",", ":"))
+        kinds = [kind for kind, _, _ in tree["objects"].values() if kind.endswith("-cpu")]
+        if kinds and not default:
+            default = kinds[0].removesuffix("-cpu").removesuffix(f"-{arch}")
+    return default
 
 
-def _with_header(members: dict[str, str], arch: str) -> dict[str, str]:
-    greeting = members.pop("greeting")
+def qom_tree(client: Client) -> dict[str, Any]:
+    """Every object of a machine with its properties and values: see `fakeqemu.qomview`."""
+    lists: dict[tuple[str, ...], int] = {}
+    objects: dict[str, list[Any]] = {}
+    waiting = ["/"]
+    while waiting:
+        path = waiting.pop(0)
+        listed = client.value("qom-list", {"path": path}) or []
+        names: list[str] = []
+        values: list[Any] = []
+        kind = "container"
+        for entry in listed:
+            name, of = entry["name"], entry["type"]
+            names += [name, of]
+            below = f"{path.rstrip('/')}/{name}"
+            if of.startswith("child<"):
+                values.append(below)
+                if not path.startswith("/chardevs"):
+                    waiting.append(below)
+            else:
+                found = client.value("qom-get", {"path": path, "property": name})
+                values.append(questions.ABSENT if found is None else found)
+                if name == "type":
+                    kind = found
+        if path == "/chardevs":  # the recorder's own monitor
+            names, values = ["type", "string"], [kind]
+        number = lists.setdefault(tuple(names), len(lists))
+        objects[path] = [kind, number, values]
+    return {"lists": [list(names) for names in lists], "objects": objects}
+
+
+def _with_header(recorder: Recorder, greeting: str, arch: str, default: str) -> dict[str, str]:
+    members = dict(sorted(recorder.members.items()))
     version = json.loads(members["query-version"])
-    # What the host at hand offers is no fact about the program: see query-kvm.
-    members.pop("query-kvm", None)
+    kvm = json.loads(members.pop("query-kvm", "{}"))
     digest = hashlib.sha256("\n".join(f"{key} {text}" for key, text in members.items()).encode()).hexdigest()
     number = "{major}.{minor}.{micro}".format(**version["qemu"])
     provenance = {
-        "format": "fakeqemu/profile@1", "program": f"qemu-system-{arch}", "version": number,
+        "format": "fakeqemu/profile@2", "program": f"qemu-system-{arch}", "version": number,
         "package": version.get("package", ""), "machine": "none,accel=tcg", "sha256": digest,
+        # What could be told depends on the modules that were installed; these were.
+        "modules": modules(recorder.qemu), "fatal": recorder.fatal,
     }  # fmt: skip
-    facts = {"greeting": greeting, "version": version, "arch": arch}
+    facts = {
+        "greeting": greeting, "version": version, "arch": arch,
+        # What the host at hand offers is no fact about the program; whether KVM was compiled in is one.
+        "kvm": bool(kvm.get("present")), "default-cpu": default,
+    }  # fmt: skip
     arguments = compile_arguments(json.loads(members["query-qmp-schema"]))
-    head = {"provenance": provenance, "facts": facts, "arguments": arguments}
+    members["arguments"] = json.dumps(arguments, separators=(",", ":"))
+    head = {"provenance": provenance, "facts": facts}
     return {key: json.dumps(value, separators=(",", ":")) for key, value in head.items()} | members
+
+
+def modules(qemu: str) -> list[str]:
+    """The names of the loadable modules beside a program, in order."""
+    prefix = Path(qemu).resolve().parent.parent
+    return sorted({path.stem for path in prefix.glob("lib/*/qemu/*.so")})
 
 
 def compile_arguments(schema: list[dict[str, Any]]) -> dict[str, Any]:
@@ -212,7 +227,58 @@ def compile_arguments(schema: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def write_profile(members: dict[str, str], path: Path) -> None:
-    """Write a profile; the same members give the same bytes."""
-    lines = ",\n".join(f"{json.dumps(key)}:\t{text}" for key, text in members.items())
-    data = f"{{\n{lines}\n}}\n".encode("ascii")
-    path.write_bytes(gzip.compress(data, compresslevel=9, mtime=0))
+    """Write a profile; the same members give the same bytes. The layout: `fakeqemu.profile`."""
+    tables, rest = fold({key: text for key, text in members.items() if key not in _HEAD})
+    blocks: list[list[str]] = []
+    firsts: list[str] = []
+    held = _BLOCK
+    for key, text in sorted(rest.items()):
+        line = f"{encode(key)}:\t{text}"
+        if held + len(line) > _BLOCK:
+            blocks.append([])
+            firsts.append(key)
+            held = 0
+        blocks[-1].append(line)
+        held += len(line)
+    texts = [",\n" + ",\n".join(lines) + "\n" for lines in blocks]
+    for command, parts in tables.items():
+        # One part a line: the reader takes the n-th line without reading JSON.
+        firsts.append(f"~ {command}")
+        texts.append(f",\n{encode(firsts[-1])}:\t[\n" + ",\n".join(parts) + "\n]\n")
+    if texts:
+        texts[-1] += "}\n"
+    packed = [_packed(text) for text in texts]
+    index = [[key, len(block)] for key, block in zip(firsts, packed, strict=True)]
+    lines = [f"{encode(key)}:\t{members[key]}" for key in _HEAD if key in members]
+    lines.append(f'"index":\t{json.dumps(index, separators=(",", ":"))}')
+    head = "{\n" + ",\n".join(lines) + "\n" + ("" if texts else "}\n")
+    path.write_bytes(_packed(head) + b"".join(packed))
+
+
+def fold(members: dict[str, str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Take apart the replies that repeat themselves.
+
+    Returns:
+        The parts by command, each a JSON value of its own; and the members, the folded ones as
+        ``{"of": [number, ...]}``.
+    """
+    tables: dict[str, dict[str, int]] = {}
+    rest: dict[str, str] = {}
+    for key, text in members.items():
+        command = key.partition(" ")[0]
+        between, before, after = _FOLDED.get(command, ("", "", ""))
+        if not between or not text.startswith(before) or not text.endswith(after):
+            rest[key] = text
+            continue
+        table = tables.setdefault(command, {})
+        inner = text[len(before) : -len(after)]
+        numbers = [table.setdefault(json.dumps(part), len(table)) for part in inner.split(between)]
+        rest[key] = '{"of":' + json.dumps(numbers, separators=(",", ":")) + "}"
+    shape = {command: [*_FOLDED[command]] for command in tables}
+    if shape:
+        rest["~"] = json.dumps(shape)
+    return {command: list(tables[command]) for command in sorted(tables)}, rest
+
+
+def _packed(text: str) -> bytes:
+    return gzip.compress(text.encode("ascii"), compresslevel=9, mtime=0)

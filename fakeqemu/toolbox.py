@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from fakeqemu.tools.emulator import install_emulator
+from fakeqemu.tools.profiles import profiles, record
 
 __all__ = ["main"]
 
@@ -23,41 +24,8 @@ def main() -> None:
     """Tools around fakeqemu, a QEMU that is not there."""
 
 
-@main.command()
-@click.option("--qemu", required=True, metavar="PATH", help="The QEMU to ask, by its path.")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The profile to write (gzip'ed JSON).",
-)
-def record(qemu: str, output: Path) -> None:
-    """Ask a real QEMU what managers ask, and write its answers down as a profile."""
-    from fakeqemu.record import RecordError, write_profile
-    from fakeqemu.record import record as ask
-
-    try:
-        members = ask(qemu)
-        write_profile(members, output)
-    except (RecordError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{output}: {len(members)} members")
-
-
-@main.command()
-def profiles() -> None:
-    """List the shipped profiles."""
-    from fakeqemu.profile import DIRECTORY, Profile, ProfileError
-
-    for path in sorted(Path(DIRECTORY).glob("*.json.gz")):
-        try:
-            provenance = Profile(str(path)).provenance
-        except ProfileError as error:
-            raise click.ClickException(str(error)) from error
-        words = [str(provenance[word]) for word in ("program", "version", "package")]
-        click.echo(f"{path.name.removesuffix('.json.gz')}\t{' '.join(words)}".rstrip())
+main.add_command(record)
+main.add_command(profiles)
 
 
 @main.command()
