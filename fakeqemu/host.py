@@ -23,6 +23,11 @@ class Host:
         del path
         return None
 
+    def kind(self, path: str) -> str | None:
+        """What a path leads to: ``file``, ``directory``, ``device`` or ``other``; None when it is imaginary."""
+        del path
+        return None
+
     def virtual_size(self, path: str, *, raw: bool) -> int | None:
         """Size of the disk in an image, or of the ``raw`` file; None when it is imaginary."""
         del path, raw
