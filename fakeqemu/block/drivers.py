@@ -22,11 +22,10 @@ class Driver:
         filter: whether it shows another node, changed or not.
         format: whether it is an image format.
         strong: options that change what the guest sees, in the order in which a name lists them.
-        info: whether it knows something about the image (bdrv_get_info).
         primary: the children that may hold what the node shows, best first.
     """
 
-    __slots__ = ("children", "filter", "format", "info", "name", "primary", "strong", "supports_backing")
+    __slots__ = ("children", "filter", "format", "name", "primary", "strong", "supports_backing")
 
     def __init__(
         self,

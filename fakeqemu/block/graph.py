@@ -6,16 +6,18 @@ Knows the graph and its permission rules (QEMU 7.2 ``block.c``). Must not know c
 from __future__ import annotations
 
 from fakeqemu.block.node import BlockNode, Edge, User
-from fakeqemu.block.perms import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED, child_perms, names
+from fakeqemu.block.perms import ALL, WRITE, WRITE_UNCHANGED, names
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from fakeqemu.block.backend import Backend
-    from fakeqemu.block.drivers import Driver
+    from fakeqemu.block.exports import Exports
+    from fakeqemu.block.files import Files
+    from fakeqemu.block.throttling import Group
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["Graph", "graph_of"]
@@ -26,22 +28,44 @@ class Graph:
 
     Attributes:
         nodes: by name, in the order in which they were made.
-        backends: the guest's disks and drives.
+        backends: the guest's disks and drives, in the order of their making.
         groups: throttle groups by name.
+        undo: while it is a list, whatever changes the graph adds here how to take it back.
     """
 
-    __slots__ = ("_counter", "_files", "_serial", "backends", "exports", "groups", "machine", "nodes", "undo")
+    __slots__ = (
+        "_counter", "_exports", "_files", "backends", "checking", "groups", "machine", "nodes", "undo",
+    )  # fmt: skip
 
     def __init__(self, machine: FakeQemu) -> None:
         self.machine = machine
         self.nodes: dict[str, BlockNode] = {}
         self.backends: list[Backend] = []
-        self.groups: dict[str, Any] = {}
-        self.exports: Any = None
-        self._counter = 0
-        self._files: Any = None
-        #: While it is a list, whatever changes the graph adds here how to take it back.
+        self.groups: dict[str, Group] = {}
         self.undo: list[Callable[[], None]] | None = None
+        #: False while the command line's nodes are made: QEMU has started, so it accepted them.
+        self.checking = True
+        self._counter = 0
+        self._files: Files | None = None
+        self._exports: Exports | None = None
+
+    @property
+    def files(self) -> Files:
+        """The files behind the nodes."""
+        if self._files is None:
+            from fakeqemu.block.files import Files
+
+            self._files = Files(self.machine)
+        return self._files
+
+    @property
+    def exports(self) -> Exports:
+        """What is exported to others."""
+        if self._exports is None:
+            from fakeqemu.block.exports import Exports
+
+            self._exports = Exports(self)
+        return self._exports
 
     # -- nodes ----------------------------------------------------------------------------------------------
 
@@ -61,9 +85,34 @@ class Graph:
         Raises:
             CommandError: it is not there, or somebody uses it.
         """
-        from fakeqemu.block.opening import remove
+        node = self.nodes.get(name)
+        if node is None:
+            raise CommandError("GenericError", f"Failed to find node with node-name='{name}'")
+        if node.has_backend:
+            raise CommandError("GenericError", f"Node {name} is in use")
+        node.check_op("drive-del")
+        if not node.monitored:
+            raise CommandError("GenericError", f"Node {name} is not owned by the monitor")
+        if node.parents:
+            raise CommandError("GenericError", f"Block device {node.called} is in use")
+        node.monitored = False
+        self.release(node)
 
-        remove(self, name)
+    def release(self, node: BlockNode) -> None:
+        """Let a node go when nobody needs it, and what only it needed."""
+        if node.monitored or node.parents or self.nodes.get(node.name) is not node:
+            return
+        edges = list(node.edges.values())
+        at = list(self.nodes).index(node.name)
+        del self.nodes[node.name]
+        self.note(lambda: self._put_back(node, at))
+        for edge in edges:
+            self.detach(edge)
+
+    def _put_back(self, node: BlockNode, at: int) -> None:
+        rows = list(self.nodes.items())
+        rows.insert(at, (node.name, node))
+        self.nodes = dict(rows)
 
     def find(self, name: str) -> BlockNode:
         """A node by its name, or by its backend's.
@@ -79,12 +128,11 @@ class Graph:
         Raises:
             CommandError: there is none, or the drive is empty.
         """
-        if device is not None:
-            backend = self.backend(device)
-            if backend is not None:
-                if backend.node is None:
-                    raise CommandError("GenericError", f"Device '{device}' has no medium")
-                return backend.node
+        backend = self.backend(device) if device is not None else None
+        if backend is not None:
+            if backend.node is None:
+                raise CommandError("GenericError", f"Device '{device}' has no medium")
+            return backend.node
         found = self.nodes.get(node) if node is not None else None
         if found is None:
             text = f"Cannot find device='{device or ''}' nor node-name='{node or ''}'"
@@ -100,45 +148,287 @@ class Graph:
         self._counter += 1
         return f"#block{self._counter - 1}{self.machine.chance('block').randrange(100):02d}"
 
+    # -- changes that can be taken back ---------------------------------------------------------------------
+
+    def note(self, back: Callable[[], None]) -> None:
+        """Remember how to take a change back, while somebody may want to."""
+        if self.undo is not None:
+            self.undo.append(back)
+
+    def attempt(self, act: Callable[[], Any]) -> Any:
+        """Do something whole or not at all; whatever it changed in the graph is taken back if it fails."""
+        outer, self.undo = self.undo, []
+        try:
+            done = act()
+        except CommandError:
+            for back in reversed(self._quiet()):
+                back()
+            self.undo = outer
+            raise
+        inner, self.undo = self.undo, outer
+        if outer is not None:
+            outer += inner
+        return done
+
+    def _quiet(self) -> list[Callable[[], None]]:
+        found, self.undo = self.undo or [], None
+        return found
+
     # -- edges ----------------------------------------------------------------------------------------------
 
     def attach(
         self, user: BlockNode | User, name: str, child: BlockNode, role: int, perm: int = 0, shared: int = ALL
     ) -> Edge:
-        """Let somebody use a node.
+        """Let somebody use a node; a node's own wants follow from those of its users.
 
         Raises:
             CommandError: what it asks for does not go together with the other users.
         """
-        edge = Edge(user, name, child, role, perm, shared)
-        child.parents.insert(0, edge)
+        return self.attempt(lambda: self._attach(Edge(user, name, child, role, perm, shared)))  # type: ignore[no-any-return]
+
+    def _attach(self, edge: Edge) -> Edge:
+        self._link(edge)
+        user = edge.user
         if isinstance(user, BlockNode):
-            user.edges[name] = edge
+            edge.perm, edge.shared = user.wants(edge)
+        self.refresh(edge.child)
         return edge
+
+    def _link(self, edge: Edge, at: int = 0) -> None:
+        edge.child.parents.insert(at, edge)
+        if isinstance(edge.user, BlockNode):
+            edge.user.edges[edge.name] = edge
+        self.note(lambda: self._unlink(edge))
+
+    def _unlink(self, edge: Edge) -> None:
+        at = edge.child.parents.index(edge)
+        del edge.child.parents[at]
+        user = edge.user
+        before = dict(user.edges) if isinstance(user, BlockNode) else {}
+        if isinstance(user, BlockNode):
+            user.edges.pop(edge.name, None)
+
+        def back() -> None:
+            edge.child.parents.insert(at, edge)
+            if isinstance(user, BlockNode):
+                user.edges = before
+
+        self.note(back)
 
     def detach(self, edge: Edge) -> None:
         """End a use; a node that nobody needs any more goes."""
-        edge.child.parents.remove(edge)
+        self._unlink(edge)
+        if edge.child.parents:
+            self.refresh(edge.child)
+        self.release(edge.child)
 
-    def replace(self, old: BlockNode, new: BlockNode) -> None:
+    def refresh(self, node: BlockNode) -> None:
+        """Work out again who may do what, from a node downwards (bdrv_refresh_perms).
+
+        Raises:
+            CommandError: it does not go together.
+        """
+        if self.checking:
+            self._conflicts(node)
+        perm, shared = node.wanted()
+        if self.checking:
+            if perm & (WRITE | WRITE_UNCHANGED) and node.read_only:
+                raise CommandError("GenericError", "Block node is read-only")
+            if node.path is not None:
+                self._locks(node, perm, shared)
+        for edge in node.edges.values():
+            old = edge.perm, edge.shared
+            new = node.wants(edge)
+            if new != old:
+                edge.perm, edge.shared = new
+                self.note(lambda edge=edge, old=old: _restore(edge, old))  # type: ignore[misc]
+            self.refresh(edge.child)
+
+    def _conflicts(self, node: BlockNode) -> None:
+        for sharer in node.parents:
+            for wanter in node.parents:
+                bad = wanter.perm & ~sharer.shared
+                if wanter is not sharer and bad:
+                    said = (
+                        f"Permission conflict on node '{node.name}': permissions '{names(bad)}' are both"
+                        f" required by {wanter.told()} (uses node '{node.name}' as '{wanter.name}' child) and"
+                        f" unshared by {sharer.told()} (uses node '{node.name}' as '{sharer.name}' child)."
+                    )
+                    raise CommandError("GenericError", said)
+
+    def _locks(self, node: BlockNode, perm: int, shared: int) -> None:
+        """The locks on the bytes of a file, which other nodes of the same file hold (file-posix.c)."""
+        if node.unlocked:
+            return
+        others = [
+            other.wanted()
+            for other in self.nodes.values()
+            if other is not node and other.path == node.path and not other.unlocked and other.parents
+        ]
+        for bit in (1, 2, 4, 8):
+            if perm & bit and any(not theirs & bit for _, theirs in others):
+                raise CommandError("GenericError", f'Failed to get "{names(bit)}" lock')
+        for bit in (1, 2, 4, 8):
+            if not shared & bit and any(theirs & bit for theirs, _ in others):
+                raise CommandError("GenericError", f'Failed to get shared "{names(bit)}" lock')
+
+    # -- what jobs and snapshots do -------------------------------------------------------------------------
+
+    def replace(self, old: BlockNode, new: BlockNode, *, but: Iterable[Edge] = ()) -> None:
         """Let all users of ``old`` use ``new`` from now on (bdrv_replace_node).
+
+        Args:
+            old: the node.
+            new: the one that takes its place.
+            but: uses that stay; so do those by which ``new`` itself uses ``old``.
 
         Raises:
             CommandError: that would not go together.
         """
-        raise NotImplementedError
+        self.attempt(lambda: self._replace(old, new, set(but)))
+
+    def _replace(self, old: BlockNode, new: BlockNode, but: set[Edge]) -> None:
+        within = _below(new)
+        for edge in list(old.parents):
+            if edge in but or edge.fixed or (isinstance(edge.user, BlockNode) and edge.user in within):
+                continue
+            self._move(edge, new)
+        self.refresh(new)
+        self.refresh(old)
+        self.release(old)
+
+    def _move(self, edge: Edge, new: BlockNode) -> None:
+        old = edge.child
+        if isinstance(edge.user, User):
+            old.written += edge.user.writes()
+            edge.user.moved()
+        at = old.parents.index(edge)
+        del old.parents[at]
+        edge.child = new
+        new.parents.insert(0, edge)
+
+        def back() -> None:
+            new.parents.remove(edge)
+            edge.child = old
+            old.parents.insert(at, edge)
+
+        self.note(back)
+        if edge.name == "backing" and isinstance(edge.user, BlockNode):
+            self._mark(edge.user, old, new)
+
+    def _mark(self, node: BlockNode, old: BlockNode | None, new: BlockNode | None) -> None:
+        """A backing image is not to be used for other things (bdrv_backing_attach)."""
+        if old is not None:
+            blockers = old.blockers
+            old.blockers = [blocker for blocker in blockers if blocker[0] is not node]
+            self.note(lambda: setattr(old, "blockers", blockers))
+        if new is not None and not node.kind.filter:
+            before = new.blockers
+            new.blockers = [(node, f"node is used as backing hd of '{node.name}'", BACKING_OPS), *before]
+            self.note(lambda: setattr(new, "blockers", before))
 
     def insert(self, driver: str, node: BlockNode, name: str | None = None) -> BlockNode:
-        """Put a filter (``mirror_top``, ``commit_top``, ...) between a node and all its users."""
-        raise NotImplementedError
+        """Put a filter (``mirror_top``, ``commit_top``, ...) between a node and all its users.
+
+        Args:
+            driver: of the filter.
+            node: what it shows.
+            name: of the filter; it is implicit, and hidden from most queries, without one.
+        """
+        from fakeqemu.block.opening import fresh
+
+        def act() -> BlockNode:
+            made = fresh(self, driver, name)
+            made.implicit = name is None
+            made.size, made.read_only = node.size, node.read_only
+            users = list(node.parents)
+            child = "backing" if "backing" in made.kind.children else made.kind.primary[0]
+            edge = Edge(made, child, node, made.kind.children[child])
+            self._link(edge)
+            for user in users:
+                if not user.fixed:
+                    self._move(user, made)
+            self.refresh(made)
+            return made
+
+        return self.attempt(act)  # type: ignore[no-any-return]
 
     def drop(self, node: BlockNode) -> None:
         """Take a filter out again: its users use what was below it."""
-        raise NotImplementedError
+        under = node.filtered
+        if under is None:
+            return
+
+        def act() -> None:
+            own = next(edge for edge in node.edges.values() if edge.child is under)
+            self._unlink(own)
+            for edge in list(node.parents):
+                self._move(edge, under)
+            self.refresh(under)
+            node.monitored = False
+            self.release(node)
+
+        self.attempt(act)
 
     def set_backing(self, node: BlockNode, backing: BlockNode | None) -> None:
-        """Give a node another backing image."""
-        raise NotImplementedError
+        """Give a node another backing image (bdrv_set_backing_hd).
+
+        Raises:
+            CommandError: that would not go together.
+        """
+        self.attempt(lambda: self._set_backing(node, backing))
+
+    def _set_backing(self, node: BlockNode, backing: BlockNode | None) -> None:
+        old = node.edges.get("backing")
+        if old is not None and old.child is backing:
+            return
+        gone = old.child if old is not None else None
+        self._mark(node, gone, backing)
+        if backing is not None:
+            edge = Edge(node, "backing", backing, node.kind.children["backing"])
+            if old is not None:
+                self._unlink(old)
+            self._link(edge)
+            edge.perm, edge.shared = node.wants(edge)
+            self.refresh(backing)
+        elif old is not None:
+            self._unlink(old)
+        if gone is not None:
+            self.refresh(gone)
+            self.release(gone)
+
+    # -- what moves with the guest --------------------------------------------------------------------------
+
+    def saved(self) -> Any:
+        """What of it moves with the guest: statistics and trays of its disks."""
+        return {backend.key: backend.saved() for backend in self.backends if backend.key}
+
+    def restored(self, machine: FakeQemu, value: Any) -> None:
+        """Take over what was saved."""
+        del machine
+        for backend in self.backends:
+            state = value.get(backend.key) if isinstance(value, dict) else None
+            if isinstance(state, dict):
+                backend.restored(state)
+
+
+#: What is refused to a backing image: all but being committed to, streamed from and backed up.
+BACKING_OPS = frozenset((
+    "change", "commit-source", "dataplane", "drive-del", "eject", "external-snapshot", "internal-snapshot",
+    "internal-snapshot-delete", "mirror-source", "mirror-target", "resize", "replace",
+))  # fmt: skip
+
+
+def _restore(edge: Edge, old: tuple[int, int]) -> None:
+    edge.perm, edge.shared = old
+
+
+def _below(node: BlockNode) -> set[BlockNode]:
+    """A node and everything it uses."""
+    found = {node}
+    for edge in node.edges.values():
+        found |= _below(edge.child)
+    return found
 
 
 def graph_of(machine: FakeQemu) -> Graph:
@@ -146,4 +436,7 @@ def graph_of(machine: FakeQemu) -> Graph:
     graph: Graph | None = machine.parts.get("block")
     if graph is None:
         graph = machine.parts["block"] = Graph(machine)
+        from fakeqemu.block.beginning import begin
+
+        begin(graph)
     return graph

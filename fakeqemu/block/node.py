@@ -6,7 +6,15 @@ is described (`fakeqemu.block.describe`).
 
 from __future__ import annotations
 
-from fakeqemu.block.perms import ALL
+from fakeqemu.block.perms import (
+    ALL,
+    CONSISTENT_READ,
+    FILTERED,
+    RESIZE,
+    WRITE,
+    WRITE_UNCHANGED,
+    child_perms,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,17 +47,28 @@ class User:
         """Whether it is a block backend (bdrv_has_blk)."""
         return False
 
+    def writes(self) -> int:
+        """Bytes it has written into its node since it began to use it."""
+        return 0
+
+    def moved(self) -> None:
+        """It uses another node from now on."""
+
 
 class Edge:
-    """Somebody's use of a node: ``name`` is the child's ("file", "backing", "root", ...)."""
+    """Somebody's use of a node: ``name`` is the child's ("file", "backing", "root", ...).
 
-    __slots__ = ("child", "name", "perm", "role", "shared", "user")
+    A ``fixed`` use stays with its node when all others move to another one: a job's.
+    """
+
+    __slots__ = ("child", "fixed", "name", "perm", "role", "shared", "user")
 
     def __init__(
         self, user: BlockNode | User, name: str, child: BlockNode, role: int, perm: int = 0, shared: int = ALL
     ) -> None:
         self.user, self.name, self.child, self.role = user, name, child, role
         self.perm, self.shared = perm, shared
+        self.fixed = False
 
     def told(self) -> str:
         """The edge as an error message tells of it (bdrv_child_user_desc)."""
@@ -71,14 +90,18 @@ class BlockNode:
         monitored: whether the manager made it (blockdev-add) and has to delete it.
         image: what is known of the image, for a driver that has one.
         blockers: reasons why operations are refused: (owner, reason, the operations, or None for all).
-        backing_named: the backing file's name as the node has it, maybe not the header's.
+        path: of the file, for a node that opened one itself; others that open it must get their locks.
+        implicit: whether QEMU put it in itself, and most queries leave it out.
+        unlocked: whether it takes no locks on its file.
+        detect_zeroes: what becomes of zeroes that are written.
+        written: bytes that were written into this layer since it was opened.
         threshold: offset whose crossing by a write is told once, or 0.
     """
 
     __slots__ = (
-        "backing_named", "bitmaps", "blockers", "detect_zeroes", "direct", "discard", "driver", "edges",
+        "bitmaps", "blockers", "detect_zeroes", "direct", "discard", "driver", "edges",
         "force_share", "implicit", "image", "kind", "monitored", "name", "no_flush", "options", "parents",
-        "path", "read_only", "size", "threshold", "written",
+        "path", "read_only", "size", "threshold", "unlocked", "written",
     )  # fmt: skip
 
     def __init__(self, name: str, kind: Driver, options: dict[str, Any]) -> None:
@@ -87,14 +110,13 @@ class BlockNode:
         self.parents: list[Edge] = []
         self.size = 0
         self.read_only = self.monitored = self.force_share = self.direct = self.no_flush = False
-        self.implicit = False
+        self.implicit = self.unlocked = False
         self.detect_zeroes = "off"
-        self.discard = False
+        self.discard = "ignore"
         self.image: Image | None = None
         self.path: str | None = None
         self.blockers: list[tuple[object, str, frozenset[str] | None]] = []
         self.bitmaps: dict[str, Bitmap] = {}
-        self.backing_named: tuple[str, str] | None = None
         self.threshold = 0
         self.written = 0
 
@@ -150,6 +172,37 @@ class BlockNode:
                 return node
             node = under
 
+    # -- permissions ----------------------------------------------------------------------------------------
+
+    def wanted(self) -> tuple[int, int]:
+        """What its users ask for together, and what all of them share."""
+        perm, shared = 0, ALL
+        for edge in self.parents:
+            perm |= edge.perm
+            shared &= edge.shared
+        return perm, shared
+
+    def wants(self, edge: Edge) -> tuple[int, int]:
+        """What it asks for on one of its children, and shares (the drivers' bdrv_child_perm)."""
+        perm, shared = self.wanted()
+        name = self.driver
+        if self.force_share and not self.kind.filter:
+            perm &= ~(WRITE | RESIZE)
+        want, share = child_perms(edge.role, perm, shared, writable=not self.read_only, inactive=False)
+        if name == "raw" and not edge.role & FILTERED:
+            want &= ~(WRITE | RESIZE) | perm
+        elif name == "quorum":
+            want, share = perm, shared & (CONSISTENT_READ | WRITE_UNCHANGED)
+        elif name == "copy-on-read" and not self.read_only:
+            want |= WRITE_UNCHANGED
+        elif name == "commit_top":
+            want, share = 0, ALL
+        elif name == "copy-before-write":
+            want, share = want | CONSISTENT_READ, share & ~(WRITE | RESIZE) if edge.role & FILTERED else ALL
+        if self.force_share:
+            share = ALL
+        return want, share
+
     # -- what it holds --------------------------------------------------------------------------------------
 
     @property
@@ -159,13 +212,25 @@ class BlockNode:
 
         return filename(self)
 
+    def guest_written(self) -> int:
+        """Bytes the guest, or whoever uses it, has written into it."""
+        total = self.written
+        for edge in self.parents:
+            user = edge.user
+            if isinstance(user, BlockNode):
+                if user.kind.filter or user.driver == "raw":
+                    total += user.guest_written()
+            else:
+                total += user.writes()
+        return total
+
     def allocated(self) -> int:
         """Bytes of the disk that this layer holds itself, not its backing image."""
         if self.kind.filter:
             under = self.filtered
             return under.allocated() if under is not None else 0
         if self.image is not None:
-            return min(self.size, self.image.data + self.written)
+            return min(self.size, self.image.data + self.guest_written())
         return min(self.size, self.written) if self.kind.name.startswith("null") else self.size
 
     def absorb(self, amount: int) -> None:

@@ -1,0 +1,180 @@
+"""Nodes as the query commands tell of them.
+
+Knows bdrv_block_device_info, bdrv_query_image_info and xdbg of QEMU 7.2 ``block/qapi.c`` and ``block.c``. Must
+not know commands.
+"""
+
+from __future__ import annotations
+
+from fakeqemu.block.node import BlockNode
+from fakeqemu.block.perms import qapi_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fakeqemu.block.backend import Backend
+    from fakeqemu.block.graph import Graph
+
+__all__ = ["device_info", "graph_info", "image_info"]
+
+LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
+#: Drivers that know what an image takes up on the disk.
+_WITHOUT_SIZE = ("blkdebug", "blkverify")
+
+
+def actual_size(graph: Graph, node: BlockNode) -> int | None:
+    """What a node's files take up (bdrv_get_allocated_file_size)."""
+    if node.path is not None:
+        return graph.files.allocated(node.path) if node.driver == "file" else 0
+    if node.driver.startswith("null-"):
+        return 0
+    if node.driver in _WITHOUT_SIZE:
+        return None
+    edges = [edge.child for name, edge in node.edges.items() if name != "backing" or node.kind.filter]
+    total = 0
+    for child in edges:
+        size = actual_size(graph, child)
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def _informed(node: BlockNode) -> bool:
+    """Whether the driver knows something about the image (bdrv_get_info)."""
+    if node.path is not None or (node.kind.format and node.driver != "raw"):
+        return True
+    if node.driver == "raw" or node.kind.filter:
+        under = node.primary()
+        return under is not None and node.driver not in _WITHOUT_SIZE and _informed(under)
+    return False
+
+
+def image_info(graph: Graph, node: BlockNode, *, chain: bool) -> dict[str, Any]:
+    """The image of a node, and with ``chain`` those below it."""
+    info: dict[str, Any] = {"virtual-size": node.size, "filename": node.filename, "format": node.driver}
+    image = node.image
+    taken = actual_size(graph, node)
+    if taken is not None:
+        info["actual-size"] = taken
+    if image is not None and image.cluster_size:
+        info["cluster-size"] = image.cluster_size
+    if image is not None and image.encrypted:
+        info["encrypted"] = True
+    if image is not None and image.format == "qcow2":
+        info["format-specific"] = {"type": "qcow2", "data": _qcow2(graph, node)}
+    if _informed(node):
+        info["dirty-flag"] = image.dirty if image is not None else False
+    if image is not None and image.backing:
+        info["backing-filename"] = image.backing
+        info["full-backing-filename"] = image.auto_backing or image.backing
+        if image.backing_format:
+            info["backing-filename-format"] = image.backing_format
+    if image is not None and image.snapshots:
+        info["snapshots"] = [snapshot.described() for snapshot in image.snapshots.values()]
+    below = node.below()
+    while below is not None and below.implicit:
+        below = below.below()
+    if chain and below is not None and not node.kind.filter:
+        info["backing-image"] = image_info(graph, below, chain=True)
+    return info
+
+
+def _qcow2(graph: Graph, node: BlockNode) -> dict[str, Any]:
+    image = node.image
+    del graph
+    if image is None or image.version == 2:
+        return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
+    found: dict[str, Any] = {
+        "compat": "1.1", "compression-type": image.compression, "lazy-refcounts": image.lazy_refcounts,
+        "refcount-bits": image.refcount_bits, "corrupt": image.corrupt, "extended-l2": image.extended_l2,
+    }  # fmt: skip
+    return found
+
+
+def device_info(
+    graph: Graph, node: BlockNode, backend: Backend | None = None, *, flat: bool = False
+) -> dict[str, Any]:
+    """A node as BlockDeviceInfo; ``backend`` brings its limits."""
+    info: dict[str, Any] = {
+        **dict.fromkeys(LIMITS, 0),
+        "detect_zeroes": node.detect_zeroes,
+        "ro": node.read_only,
+        "node-name": node.name,
+        "drv": node.driver,
+        "write_threshold": node.threshold,
+        "encrypted": node.image is not None and node.image.encrypted,
+        "cache": {"no-flush": node.no_flush, "direct": node.direct, "writeback": _writeback(backend)},
+        "file": node.filename,
+    }
+    top = _without_filters(node)
+    info["image"] = image_info(graph, top, chain=not flat)
+    backing = _without_filters(node.below()) if node.below() is not None else None
+    info["backing_file_depth"] = 0 if flat else _depth(node)
+    if backing is not None and not node.kind.filter:
+        info["backing_file"] = backing.filename
+    if node.bitmaps:
+        info["dirty-bitmaps"] = [bitmap.described() for bitmap in reversed(node.bitmaps.values())]
+    if backend is not None and backend.limits is not None:
+        info |= backend.limits.described()
+    return info
+
+
+def _writeback(backend: Backend | None) -> bool:
+    return backend.writeback if backend is not None else True
+
+
+def _without_filters(node: BlockNode | None) -> Any:
+    """What remains when QEMU's own filters are left out."""
+    while node is not None and node.implicit and node.filtered is not None:
+        node = node.filtered
+    return node
+
+
+def _depth(node: BlockNode) -> int:
+    """How many images are behind it (bdrv_get_backing_file_depth)."""
+    return sum(1 for below in node.chain() if not below.kind.filter and below.backing is not None)
+
+
+def graph_info(graph: Graph, jobs: list[tuple[str, list[Any]]]) -> dict[str, Any]:
+    """The whole graph: nodes and edges, the newest first (x-debug-query-block-graph).
+
+    Args:
+        graph: of the machine.
+        jobs: each block job's id, with its uses of nodes.
+    """
+    nodes: list[dict[str, Any]] = []
+    edges: list[dict[str, Any]] = []
+    ids: dict[object, int] = {}
+
+    def ident(thing: object) -> int:
+        return ids.setdefault(thing, len(ids) + 1)
+
+    def told(thing: object, kind: str, name: str) -> None:
+        nodes.insert(0, {"name": name, "type": kind, "id": ident(thing)})
+
+    def used(user: object, edge: Any) -> None:
+        number = ident(user)
+        edges.insert(
+            0,
+            {
+                "name": edge.name, "parent": number, "shared-perm": qapi_names(edge.shared),
+                "perm": qapi_names(edge.perm), "child": ident(edge.child),
+            },
+        )  # fmt: skip
+
+    for backend in graph.backends:
+        told(backend, "block-backend", backend.name or backend.attached)
+        if backend.edge is not None:
+            used(backend, backend.edge)
+    for name, uses in jobs:
+        job = object()
+        told(job, "block-job", name)
+        for edge in uses:
+            used(job, edge)
+    for node in graph.nodes.values():
+        told(node, "block-driver", node.name)
+        for edge in reversed(node.edges.values()):
+            used(node, edge)
+    return {"edges": edges, "nodes": nodes}

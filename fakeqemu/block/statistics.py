@@ -1,0 +1,168 @@
+"""What went through a disk: counters that move while the guest runs.
+
+Knows block/accounting.c of QEMU 7.2 as far as it is shown, and a plain guest that reads and writes at steady
+rates. Must not know commands.
+
+The guest's rates are those of the script's word ``block``: ``{read: bytes/s, write: bytes/s}``; limits of the
+disk hold for them. Everything follows from how long the guest has run, never from when somebody asked.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fakeqemu.block.backend import Backend
+    from fakeqemu.block.node import BlockNode
+    from fakeqemu.machine import FakeQemu
+
+__all__ = ["NOTHING", "RunTime", "Statistics"]
+
+SECOND = 1_000_000_000
+#: Bytes a second that a guest reads and writes, and the size of one operation, unless the script says so.
+READ_RATE, WRITE_RATE = 262144, 65536
+READ_SIZE, WRITE_SIZE = 16384, 8192
+#: What an operation takes.
+READ_NS, WRITE_NS, FLUSH_NS = 91_746, 140_312, 512_004
+#: Writes between two flushes.
+FLUSH_EVERY = 16
+
+#: The counters that are always there, in QAPI's words.
+NOTHING: dict[str, Any] = {
+    "rd_bytes": 0, "wr_bytes": 0, "unmap_bytes": 0, "rd_operations": 0, "wr_operations": 0,
+    "flush_operations": 0, "unmap_operations": 0, "rd_total_time_ns": 0, "wr_total_time_ns": 0,
+    "flush_total_time_ns": 0, "unmap_total_time_ns": 0, "wr_highest_offset": 0, "rd_merged": 0,
+    "wr_merged": 0, "unmap_merged": 0, "failed_rd_operations": 0, "failed_wr_operations": 0,
+    "failed_flush_operations": 0, "failed_unmap_operations": 0, "invalid_rd_operations": 0,
+    "invalid_wr_operations": 0, "invalid_flush_operations": 0, "invalid_unmap_operations": 0,
+    "account_invalid": False, "account_failed": False, "timed_stats": [],
+}  # fmt: skip
+
+
+class RunTime:
+    """How long the guest has run."""
+
+    __slots__ = ("_before", "_machine", "_since")
+
+    def __init__(self, machine: FakeQemu) -> None:
+        self._machine = machine
+        self._before = 0
+        self._since: int | None = machine.now_ns if machine.runstate == "running" else None
+        machine.watchers.append(self._changed)
+
+    def _changed(self, old: str, new: str) -> None:
+        del old
+        if new == "running":
+            self._since = self._machine.now_ns
+        elif self._since is not None:
+            self._before += self._machine.now_ns - self._since
+            self._since = None
+
+    @property
+    def ns(self) -> int:
+        """Nanoseconds so far."""
+        running = self._machine.now_ns - self._since if self._since is not None else 0
+        return self._before + running
+
+
+class Statistics:
+    """The counters of one disk."""
+
+    __slots__ = ("_at", "_backend", "_clock", "_machine", "_read", "_written")
+
+    def __init__(self, machine: FakeQemu, backend: Backend) -> None:
+        self._machine, self._backend = machine, backend
+        clock: RunTime = machine.parts.get("block-time") or RunTime(machine)
+        machine.parts["block-time"] = self._clock = clock
+        #: Bytes before the last change of the rates, and the guest's time of that change.
+        self._read = self._written = 0
+        self._at = 0
+
+    def _rates(self) -> tuple[int, int]:
+        """Bytes a second that the guest reads and writes now."""
+        backend = self._backend
+        node = backend.node
+        if node is None or not backend.kind or not node.size or backend.tray:
+            return 0, 0
+        words = self._machine.word("block")
+        words = words if isinstance(words, dict) else {}
+        read, write = words.get("read", READ_RATE), words.get("write", WRITE_RATE)
+        if node.read_only:
+            write = 0
+        limits = backend.limits
+        if limits is not None and limits.any:
+            read = _limited(read, READ_SIZE, limits.average, "rd")
+            write = _limited(write, WRITE_SIZE, limits.average, "wr")
+        return read, write
+
+    def settle(self) -> None:
+        """The rates are about to change: keep what went through so far."""
+        self._read, self._written = self._so_far()
+        self._at = self._clock.ns
+
+    def _so_far(self) -> tuple[int, int]:
+        elapsed = self._clock.ns - self._at
+        read, write = self._rates()
+        # The first thing a firmware reads is the boot sector.
+        first = 512 if read and elapsed and not self._read else 0
+        more = read * elapsed // SECOND // READ_SIZE * READ_SIZE
+        return self._read + first + more, self._written + write * elapsed // SECOND // WRITE_SIZE * WRITE_SIZE
+
+    def written(self) -> int:
+        """Bytes the guest has written."""
+        return self._so_far()[1]
+
+    def settle_node(self, node: BlockNode) -> int:
+        """Bytes the guest has written to the medium since it was put in."""
+        return min(node.size, self.written())
+
+    def crossing_ns(self, offset: int) -> int | None:
+        """In how many nanoseconds of the guest's time a write passes an offset; None for never."""
+        _, write = self._rates()
+        left = offset - self.written()
+        return max(0, -(-left * SECOND // write)) if write else None
+
+    def described(self) -> dict[str, Any]:
+        """As BlockDeviceStats."""
+        read, written = self._so_far()
+        node = self._backend.node
+        size = node.size if node is not None else 0
+        reads, writes = -(-read // READ_SIZE), written // WRITE_SIZE
+        flushes = writes // FLUSH_EVERY
+        found = dict(NOTHING)
+        found.update(
+            rd_bytes=read, wr_bytes=written, rd_operations=reads, wr_operations=writes, flush_operations=flushes,
+            rd_total_time_ns=reads * READ_NS, wr_total_time_ns=writes * WRITE_NS,
+            flush_total_time_ns=flushes * FLUSH_NS,
+            wr_highest_offset=min(written, size), account_invalid=True, account_failed=True,
+        )  # fmt: skip
+        if reads or writes:
+            found["idle_time_ns"] = self._clock.ns % (SECOND // 16)
+        for kind, bounds in self._backend.histograms.items():
+            number = {"rd": reads, "wr": writes, "flush": flushes}[kind]
+            took = {"rd": READ_NS, "wr": WRITE_NS, "flush": FLUSH_NS}[kind]
+            bins = [0] * (len(bounds) + 1)
+            bins[sum(1 for bound in bounds if took >= bound)] = number
+            found[f"{kind}_latency_histogram"] = {"boundaries": bounds, "bins": bins}
+        return found
+
+    def saved(self) -> dict[str, int]:
+        """What moves with the guest."""
+        read, written = self._so_far()
+        return {"read": read, "written": written}
+
+    def restored(self, value: dict[str, Any]) -> None:
+        """Take over what was saved."""
+        self._read, self._written = int(value.get("read", 0)), int(value.get("written", 0))
+        self._at = self._clock.ns
+
+
+def _limited(rate: int, size: int, average: dict[str, int], kind: str) -> int:
+    for name in ("bps", f"bps_{kind}"):
+        if average[name]:
+            rate = min(rate, average[name])
+    for name in ("iops", f"iops_{kind}"):
+        if average[name]:
+            rate = min(rate, average[name] * size)
+    return rate
