@@ -379,6 +379,9 @@ class FakeQemu:
         old, self.runstate = self.runstate, runstate
         for watcher in self.watchers:
             watcher(old, runstate)
+        control = self.parts.get("ctl")
+        if control is not None:
+            control.changed(self, runstate)
 
     def open_channel(self, channel: Channel) -> int:
         """Take in a channel of the machine's own, for a `Connect` or an `Adopt`; returns its number."""

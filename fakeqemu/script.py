@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["OnRule", "Rules", "Script", "ScriptError", "configured", "load_preset", "merged"]
+__all__ = [
+    "OnRule", "Rules", "Script", "ScriptError", "configured", "grammar", "load_preset", "merged",
+]  # fmt: skip
 
 #: Version of the compiled form; the same number as `fakeqemu.grammar.COMPILED_VERSION`.
 VERSION = 1
@@ -191,22 +193,37 @@ class Script:
         return cls(_compiler()(data, path))
 
 
+def grammar() -> Any:
+    """The module `fakeqemu.grammar`; it needs a package, for which the fast way in (-S) has not looked yet.
+
+    Raises:
+        ScriptError: the package is not installed.
+    """
+    return _tool("fakeqemu.grammar")
+
+
 def _compiler() -> Callable[[bytes, str], dict[str, Any]]:
-    """What compiles a script file; it needs packages, for which the fast way in (-S) has not looked yet."""
+    """What compiles a script file."""
+    compiler: Callable[[bytes, str], dict[str, Any]] = _tool("fakeqemu.check").compile_text
+    return compiler
+
+
+def _tool(name: str) -> Any:
+    from importlib import import_module
+
     try:
-        from fakeqemu.check import compile_text
+        return import_module(name)
     except ModuleNotFoundError:
         import site
 
         site.main()
         try:
-            from fakeqemu.check import compile_text
+            return import_module(name)
         except ModuleNotFoundError as error:
             text = (
                 f"a script of rules needs the package {error.name}; install it, or hand in a compiled script"
             )
             raise ScriptError(text) from error
-    return compile_text
 
 
 class Rules:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from fakeqemu.machine import Step
 
-__all__ = ["stall", "stalled"]
+__all__ = ["stall", "stalled", "unstall"]
 
 #: Bytes that wait for a hanging machine, for each connection; the driver reads no more of it then.
 MAX_WAITING = 1 << 20
+#: The listener of the control socket (`fakeqemu.ctl`).
+CONTROL = "fakeqemu-ctl"
 
 
 class _Turn:
@@ -65,13 +67,22 @@ def stall(machine: FakeQemu, span_ns: int) -> None:
     machine.__class__ = _Stalled
 
 
+def unstall(machine: FakeQemu) -> None:
+    """Let a machine that hangs go on at once."""
+    pause: _Pause = machine.parts["stall"]
+    pause.until = machine.now_ns
+    machine.later(0, _Turn(machine.now_ns))
+
+
 class _Stalled(FakeQemu):
     """A machine whose main loop hangs."""
 
     __slots__ = ()
 
     def connected(self, now_ns: int, chardev: str, conn: int) -> list[Step]:
-        """Wait."""
+        """Wait, unless it is a client of the control socket."""
+        if chardev == CONTROL:
+            return FakeQemu.connected(self, now_ns, chardev, conn)
         return self._hold(FakeQemu.connected, now_ns, chardev, conn)
 
     def pty_opened(self, now_ns: int, chardev: str, conn: int, name: str) -> list[Step]:
@@ -83,7 +94,9 @@ class _Stalled(FakeQemu):
         return self._hold(FakeQemu.opened, now_ns, conn, reason)
 
     def received(self, now_ns: int, conn: int, data: bytes, fds: Sequence[int] = ()) -> list[Step]:
-        """Wait; of a peer that goes on sending nothing more is read."""
+        """Wait; of a peer that goes on sending nothing more is read. The control socket is served."""
+        if self._control(conn):
+            return FakeQemu.received(self, now_ns, conn, data, fds)
         pause: _Pause = self.parts["stall"]
         size = pause.waiting[conn] = pause.waiting.get(conn, 0) + len(data)
         steps = self._hold(FakeQemu.received, now_ns, conn, data, tuple(fds))
@@ -100,7 +113,13 @@ class _Stalled(FakeQemu):
 
     def disconnected(self, now_ns: int, conn: int) -> list[Step]:
         """Wait."""
+        if self._control(conn):
+            return FakeQemu.disconnected(self, now_ns, conn)
         return self._hold(FakeQemu.disconnected, now_ns, conn)
+
+    def _control(self, conn: int) -> bool:
+        control = self.parts.get("ctl")
+        return control is not None and conn in control.clients
 
     def signalled(self, now_ns: int, signum: int, sender: tuple[int, str] | None = None) -> list[Step]:
         """Wait: QEMU's main loop is where SIGTERM is obeyed."""
@@ -109,6 +128,8 @@ class _Stalled(FakeQemu):
     def woken(self, now_ns: int, token: object) -> list[Step]:
         """Wait, unless this is the end of it."""
         pause: _Pause = self.parts["stall"]
+        if getattr(token, "wakeful", False):
+            return FakeQemu.woken(self, now_ns, token)
         if type(token) is not _Turn:
             return self._hold(FakeQemu.woken, now_ns, token)
         if token.until != pause.until:
