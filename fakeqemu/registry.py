@@ -25,7 +25,11 @@ FAMILIES = (
     "char",
     "cpu",
     "device",
+    "dirty",
     "display",
+    "dump",
+    "fds",
+    "human",
     "job",
     "memory",
     "migration",
@@ -33,6 +37,7 @@ FAMILIES = (
     "objects",
     "qom",
     "snapshot",
+    "stats",
 )
 
 

@@ -204,6 +204,10 @@ def _ready(machine: FakeQemu) -> None:
         resume(machine)
     elif line.incoming is not None:
         machine.change("inmigrate")
+        if line.incoming != "defer":
+            from fakeqemu.migration.incoming import start
+
+            start(machine, line.incoming)
 
 
 def pty_name(machine: FakeQemu, ident: str) -> str:

@@ -1,0 +1,5 @@
+"""human."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
