@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class Recorder:
             program.restart()
             return None
         if reply.startswith('{"return": '):
-            text = reply[len('{"return": ') : -1]
+            # Threads of the recorder's own process are no fact.
+            text = re.sub(r'"thread-id": \d{2,}', '"thread-id": 0', reply[len('{"return": ') : -1])
             self.members[name] = text
             return json.loads(text)
         if '"class": "CommandNotFound"' not in reply:
