@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from fakeqemu.session import Session
 
 __all__ = [
-    "block_job_cancel", "block_job_complete", "block_job_dismiss", "block_job_finalize", "block_job_pause",
-    "block_job_resume", "block_job_set_speed", "query_block_jobs",
+    "block_commit", "block_job_cancel", "block_job_complete", "block_job_dismiss", "block_job_finalize",
+    "block_job_pause", "block_job_resume", "block_job_set_speed", "block_stream", "blockdev_backup",
+    "blockdev_create", "blockdev_mirror", "drive_backup", "drive_mirror", "query_block_jobs",
+    "x_blockdev_amend",
 ]  # fmt: skip
 
 
@@ -92,3 +94,75 @@ def block_job_dismiss(machine: FakeQemu, session: Session, arguments: dict[str, 
     """Let a concluded job go."""
     del session
     _job(machine, arguments, "id").dismiss()
+
+
+@command("block-commit", takes=True)
+def block_commit(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Write what an overlay holds into an image below it."""
+    del session
+    from fakeqemu.jobs import commit
+
+    commit.block_commit(machine, arguments)
+
+
+@command("block-stream", takes=True)
+def block_stream(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Pull what the images below hold up into an overlay."""
+    del session
+    from fakeqemu.jobs import stream
+
+    stream.block_stream(machine, arguments)
+
+
+@command("blockdev-mirror", takes=True)
+def blockdev_mirror(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Copy a disk to another, and keep it in step."""
+    del session
+    from fakeqemu.jobs import mirror
+
+    mirror.blockdev_mirror(machine, arguments)
+
+
+@command("drive-mirror", takes=True)
+def drive_mirror(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Copy a disk into a file, and keep it in step."""
+    del session
+    from fakeqemu.jobs import drives
+
+    drives.drive_mirror(machine, arguments)
+
+
+@command("blockdev-backup", takes=True)
+def blockdev_backup(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Copy what is on a disk now to another."""
+    del session
+    from fakeqemu.jobs import backup
+
+    backup.backup(machine, arguments, drive=False)
+
+
+@command("drive-backup", takes=True)
+def drive_backup(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Copy what is on a disk now into a file."""
+    del session
+    from fakeqemu.jobs import backup
+
+    backup.backup(machine, arguments, drive=True)
+
+
+@command("blockdev-create", takes=True)
+def blockdev_create(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Make an image file."""
+    del session
+    from fakeqemu.jobs import create
+
+    create.blockdev_create(machine, arguments)
+
+
+@command("x-blockdev-amend", takes=True)
+def x_blockdev_amend(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Change what an image's header says."""
+    del session
+    from fakeqemu.jobs import create
+
+    create.blockdev_amend(machine, arguments)

@@ -38,10 +38,8 @@ class Jobs:
         """The job of that name."""
         return next((job for job in self.jobs if job.id == ident), None)
 
-    def check_id(self, ident: str | None) -> None:
+    def check_id(self, ident: str) -> None:
         """Refuse a name that a new job cannot have (job_create)."""
-        if not ident:
-            raise CommandError("GenericError", "An explicit job ID is required")
         if not well_formed(ident):
             raise CommandError("GenericError", f"Invalid job ID '{ident}'")
         if self.find(ident) is not None or len(self.jobs) >= BOUND:
@@ -72,11 +70,11 @@ class Jobs:
             txn: its companions; it is alone if not given.
 
         Raises:
-            CommandError: the name is taken or none, or the script refuses.
+            CommandError: the name is taken or none, the limit is negative, or the script refuses.
         """
         self.check_id(ident)
         pace = Pace(self.machine, total, total if work is None else work)
-        job = Job(self, ident, driver, pace, speed)
+        job = Job(self, ident, driver, pace, max(speed, 0))
         job.auto_finalize, job.auto_dismiss = auto_finalize, auto_dismiss
         (txn or Txn()).join(job)
         self.jobs.insert(0, job)
@@ -85,6 +83,9 @@ class Jobs:
         except CommandError:
             self.jobs.remove(job)
             raise
+        if speed < 0:
+            job.drop()
+            raise CommandError("GenericError", "Parameter 'speed' expects a non-negative value")
         return job
 
     def start(self, ident: str, driver: Driver, **more: Any) -> Job:
@@ -95,9 +96,11 @@ class Jobs:
 
     def drain(self) -> None:
         """Let everything that is being read and written come to rest for a moment (bdrv_drain_all)."""
-        for job in tuple(self.jobs):
-            if job.driver.block:
-                job.drain()
+        held = [job for job in self.jobs if job.driver.block and not job.completed]
+        for job in held:
+            job.hold()
+        for job in held:
+            job.release()
 
     def forget(self, job: Job) -> None:
         """A job is no more."""

@@ -37,6 +37,8 @@ class Driver:
         kind: the job's type in QMP.
         block: whether it is a block job, with events of its own and a place in ``query-block-jobs``.
         two_phase: whether it becomes ready, and ends when it is told to.
+        chunk: bytes that it moves at once; a limit makes it sleep between them.
+        swift: whether a cancel ends it before the reply; else it has to wait for what it has begun to write.
         policies: what to do about an error: of reading and of writing (``on-error`` and its like).
     """
 
@@ -45,12 +47,14 @@ class Driver:
     kind = ""
     block = True
     two_phase = False
+    chunk = 1 << 19
+    swift = True
 
     def __init__(self) -> None:
         self.policies = {"read": "report", "write": "report"}
 
     def run(self, job: Job) -> None:
-        """The job has begun to run."""
+        """The job has begun to run: the time to say how long it is; `CommandError` fails it."""
 
     def ready(self, job: Job) -> None:
         """The job has become ready."""
@@ -102,7 +106,8 @@ class Job:
 
     def __init__(self, engine: Jobs, ident: str, driver: Driver, pace: Pace, speed: int) -> None:
         self.engine, self.id, self.driver, self.pace, self.speed = engine, ident, driver, pace, speed
-        pace.over = self._worked
+        pace.over = self.advance
+        pace.chunk = driver.chunk
         self.status = "undefined"
         self.auto_finalize = self.auto_dismiss = True
         self.pause_count = 1
@@ -233,9 +238,12 @@ class Job:
         if self.completed:
             if self.forced and self.txn is not None:
                 self.txn.abort(self)
-        elif not self.started or self.status in _RESUMES:
+            return
+        if not self.started or self.status in _RESUMES:
             self.advance()
-        if not self.completed:
+        if self.driver.swift:
+            self.advance()
+        else:
             self.engine.machine.afterwards(self.advance)
 
     def cancel_async(self, *, force: bool) -> None:
@@ -260,14 +268,24 @@ class Job:
         self.pause_count -= 1
         self.advance()
 
-    def drain(self) -> None:
-        """What it works on has to be quiet for a moment (block_job_drained_begin and _end)."""
-        if self.completed:
-            return
+    def hold(self) -> None:
+        """What it works on has to be quiet (block_job_drained_begin)."""
         self.pause_count += 1
         self.advance()
+
+    def release(self) -> None:
+        """What it works on need not be quiet any more (block_job_drained_end)."""
+        if self.status == "null":
+            return
         self.pause_count -= 1
         self.advance()
+
+    def drop(self) -> None:
+        """It was made in vain, and never ran (job_early_fail)."""
+        self.driver.clean(self)
+        if self.txn is not None:
+            self.txn.leave(self)
+        self.enter("null")
 
     def fail(self, text: str) -> None:
         """Its work has failed."""
@@ -376,9 +394,12 @@ class Job:
         self.advance()
 
     def _in_running(self) -> None:
-        if not self._ran:
-            self._ran = True
-            self.driver.run(self)
+        first, self._ran = not self._ran, True
+        if first:
+            try:
+                self.driver.run(self)
+            except CommandError as error:
+                self.error = error.desc
         if self.error is None and not self.forced and not self.pause_count:
             self.pace.run(self.speed)
         self._go_on()
@@ -422,14 +443,14 @@ class Job:
         self.engine.forget(self)
 
     def _go_on(self) -> None:
-        """What comes next: at once if it stands still, else after what is being said (the job's own turn)."""
-        if self.pause_count > 0 and not self.forced and self.error is None:
+        """What comes next: at once, or after what is being said if it has to write first."""
+        failed = self.forced or self.error is not None
+        still = self.pause_count > 0 and not failed
+        nothing = self.status == "running" and self.pace.instant and not failed
+        if self.driver.swift or still or nothing:
             self.advance()
         else:
             self.engine.machine.afterwards(self.advance)
-
-    def _worked(self) -> None:
-        self.advance()
 
     def _end(self) -> dict[str, Any]:
         return {

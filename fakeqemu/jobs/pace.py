@@ -32,52 +32,62 @@ def rate_of(machine: FakeQemu) -> int:
 class Pace:
     """The progress of one job.
 
+    A job with a limit moves a chunk at once and then sleeps until the limit allows for the next, as QEMU's
+    do (RateLimit); without a limit it moves on evenly at the rate of the storage.
+
     Attributes:
         total: what the job shows as its length, in its own units.
         work: bytes that really have to be moved; the rest of the length costs no time.
+        chunk: bytes that are moved at once.
+        instant: nothing has to be done at all, which takes no time.
+        endless: it never comes to its end by itself.
+        done: whether all has been done.
     """
 
-    __slots__ = ("_base", "_since", "_turn", "machine", "over", "rate", "total", "work")
+    __slots__ = (
+        "_base", "_limited", "_since", "_turn", "chunk", "done", "endless", "instant", "machine", "over",
+        "rate", "total", "work",
+    )  # fmt: skip
 
     def __init__(self, machine: FakeQemu, total: int, work: int) -> None:
         self.machine = machine
         self.total, self.work = total, work
-        self.rate = FAST
+        self.rate, self.chunk = FAST, STEP
+        self.done = self.instant = self.endless = False
         #: Called when the work is done.
         self.over: Callable[[], None] | None = None
         self._base = 0
         self._since: int | None = None
+        self._limited = False
         self._turn = 0
-
-    @property
-    def done(self) -> bool:
-        """Whether all the work has been done."""
-        return self._since is None and self._base >= max(self.work, 1)
 
     @property
     def current(self) -> int:
         """How far the job is, of `total`."""
         if self.done:
             return self.total
-        moved = self._moved()
-        if not self.work:
+        if not self.work or self.endless:
             return 0
-        return min(self.total, moved // STEP * STEP * self.total // self.work)
+        return min(self.total, self._moved() * self.total // self.work)
 
     def run(self, speed: int) -> None:
         """Work on, with a limit in bytes a second (0: none)."""
         self.halt()
-        if self.done:
+        if self.done or self.endless:
             return
-        self.rate = min(speed, rate_of(self.machine)) if speed else rate_of(self.machine)
+        if self.instant:
+            self.done = True
+            return
+        usual = rate_of(self.machine)
+        self.rate, self._limited = (speed, True) if speed and speed < usual else (usual, False)
         self._since = self.machine.now_ns
         self._turn += 1
         turn = self._turn
         left = max(self.work - self._base, 0)
+        if self._limited:
+            left = max(-(-left // self.chunk) - 1, 0) * self.chunk
         wait = -(-left * SECOND // self.rate)
-        if not self._base:
-            wait = max(wait, LEAST_NS)
-        self.machine.later(wait, lambda: self._end(turn))
+        self.machine.later(max(wait, LEAST_NS), lambda: self._end(turn))
 
     def halt(self) -> None:
         """Stand still where the work is."""
@@ -86,20 +96,18 @@ class Pace:
             self._since = None
             self._turn += 1
 
-    def finish(self) -> None:
-        """All is done, whatever is left."""
-        self._since, self._base = None, max(self.work, 1)
-        self._turn += 1
-
     def _moved(self) -> int:
         if self._since is None:
             return self._base
-        elapsed = self.machine.now_ns - self._since
-        return min(self._base + elapsed * self.rate // SECOND, self.work)
+        moved = (self.machine.now_ns - self._since) * self.rate // SECOND
+        moved = (moved // self.chunk + 1) * self.chunk if self._limited else moved // STEP * STEP
+        return min(self._base + moved, self.work)
 
     def _end(self, turn: int) -> None:
         if turn != self._turn or self._since is None:
             return
-        self.finish()
+        self._since = None
+        self._turn += 1
+        self.done = True
         if self.over is not None:
             self.over()

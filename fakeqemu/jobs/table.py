@@ -36,7 +36,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "pause": _ALIVE,
     "resume": _ALIVE,
     "set-speed": _ALIVE,
-    "complete": ("ready",),
+    "complete": ("ready", "standby"),
     "finalize": ("pending",),
     "dismiss": ("concluded",),
 }
