@@ -68,7 +68,9 @@ STEPS: dict[str, tuple[str, ...]] = {
 #: What may be done at a time.
 TIMED = _WORLD
 #: What a guest may do of its own accord.
-GUEST = ("poweroff", "reset", "panic")
+GUEST = (
+    "poweroff", "reset", "panic", "crash-loaded", "hang", "suspend", "suspend-disk", "wakeup", "watchdog",
+)  # fmt: skip
 
 
 def _times(value: object) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
     from fakeqemu.script import OnRule
 
-__all__ = ["act_now", "at_step", "emitted", "ends", "take", "within"]
+__all__ = ["act_now", "at_step", "connection", "emitted", "ends", "take", "within"]
 
 
 def ends(do: dict[str, Any]) -> bool:
@@ -46,9 +46,9 @@ def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int]) -> None:
     if "emit" in do:
         _emit(machine, do["emit"])
     if "guest" in do:
-        from fakeqemu.deed_guest import happen
+        from fakeqemu.guest import ACTS
 
-        happen(machine, do["guest"])
+        ACTS[do["guest"]](machine)
     for number in conns:
         _to_connection(machine, do, number)
     if "exit" in do:
@@ -89,6 +89,15 @@ def _pace(machine: FakeQemu, do: dict[str, Any], conn: int) -> None:
     span = do.get("stop_reading")
     if span:
         machine.later(span, lambda: machine.do(0, Pace(conn, reading=True, rate=rates.get(conn))))
+
+
+def connection(machine: FakeQemu, step: str, name: str) -> int | None:
+    """The connection that a step is about: the agent's, or None for all the monitors'."""
+    if step != "guest" or not name.startswith("guest-"):
+        return None
+    agent = getattr(machine.parts.get("guest"), "agent", None)
+    conn: int | None = getattr(getattr(agent, "backend", None), "conn", None)
+    return conn
 
 
 def _signal(machine: FakeQemu, signum: int) -> None:

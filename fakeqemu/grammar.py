@@ -36,7 +36,7 @@ __all__ = [
 
 _TAGS = ("start", "timed", "on")
 #: Words whose value is JSON of the writer's own; null is a value there.
-_JSON = ("data", "reply", "id", "lie", "extra", "with")
+_JSON = ("data", "reply", "return", "id", "lie", "extra", "with")
 
 
 def script_mistakes(data: Any, base: str | None = None) -> list[tuple[Path, str]]:
@@ -90,6 +90,8 @@ def compile_rules(rules: Any, base: str | None = None) -> dict[str, Any]:
             continue
         if rule.on == "capabilities":
             words |= {"on": "command", "match": "qmp_capabilities"}
+        elif rule.on == "agent":
+            words |= {"on": "guest", "match": rule.match or "guest-*"}
         elif rule.on == "signal" and rule.match is not None:
             words["match"] = str(int(signals.Signals[rule.match]))
         on.append({"name": name, **words})

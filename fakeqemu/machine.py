@@ -360,9 +360,9 @@ class FakeQemu:
         if rule is None:
             act()
         else:
-            from fakeqemu.effects import at_step
+            from fakeqemu.effects import at_step, connection
 
-            at_step(self, rule, act, fail or _nothing, name=name)
+            at_step(self, rule, act, fail or _nothing, connection(self, step, name), name)
 
     def chance(self, name: str) -> Random:
         """A stream of chance of its own, drawn from the run's seed."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["RESHAPES", "reshaped", "respelt"]
 
 #: Words of a rule about what a message says.
-RESHAPES = frozenset({"extra", "id", "lie", "omit", "respell"})
+RESHAPES = frozenset({"extra", "id", "lie", "omit", "reply", "respell"})
 #: What a message is about: the member in which the paths of a rule begin.
 _BODIES = ("return", "error", "data", "QMP")
 #: Members that no client has heard of.
@@ -43,9 +43,18 @@ def reshaped(data: bytes, do: dict[str, Any], chance: Callable[[], Random]) -> b
         return data
     if not isinstance(message, dict):
         return data
+    _change(message, do)
+    text = respelt(message, chance()) if "respell" in do else encode(message)
+    return mark + text.encode("ascii", "replace") + data[len(line) :]
+
+
+def _change(message: dict[str, Any], do: dict[str, Any]) -> None:
+    """Change what a message says, and its id."""
     body = next((name for name in _BODIES if name in message), None)
     if body is None and ("lie" in do or "extra" in do) and "event" in message:
         body, message["data"] = "data", {}
+    if body == "return" and "reply" in do:
+        message[body] = do["reply"]
     if body is not None:
         holder = {"": message[body]}
         for path, value in do.get("lie", {}).items():
@@ -59,8 +68,6 @@ def reshaped(data: bytes, do: dict[str, Any], chance: Callable[[], Random]) -> b
         message.pop("id", None)
         if do["id"] != "none":
             message["id"] = do["id"]
-    text = respelt(message, chance()) if "respell" in do else encode(message)
-    return mark + text.encode("ascii", "replace") + data[len(line) :]
 
 
 def _replace(holder: dict[str, Any], path: str, value: Any) -> None:
