@@ -1,6 +1,7 @@
 """What the machine has plugged into its character devices: consoles, agents, the monitor for people.
 
-Knows which device uses which character device. Must not know what those say.
+Knows which of them speaks to a client. Must not know what those say. Small: a machine with a terminal has it on its
+start-up path.
 """
 
 from __future__ import annotations
@@ -10,18 +11,50 @@ if TYPE_CHECKING:
     from fakeqemu.channel import Channel
     from fakeqemu.machine import FakeQemu
 
-__all__ = ["attach", "pty_opened"]
+__all__ = ["attach", "pty_opened", "terminal"]
 
 
 def attach(machine: FakeQemu, chardev: str, conn: int) -> Channel | None:
     """Who speaks to a client of a character device; None when nobody does."""
-    del machine, chardev, conn
-    return None
+    if any(monitor.chardev == chardev and not monitor.control for monitor in machine.line.monitors):
+        from fakeqemu.human.console import open_console
+
+        return open_console(machine, chardev, conn)
+    if "chardevs" not in machine.parts and machine.line.chardevs[chardev].backend != "socket":
+        machine.parts.setdefault("terminals", {})[chardev] = (conn, "")
+        return None
+    from fakeqemu.chardevs import chardevs_of
+
+    backend = chardevs_of(machine).find(chardev)
+    if backend is not None:
+        backend.conn = conn
+    return backend
 
 
 def pty_opened(machine: FakeQemu, chardev: str, conn: int, name: str) -> None:
-    """A terminal is there for a character device."""
-    del name
-    channel = attach(machine, chardev, conn)
-    if channel is not None:
-        machine.channels[conn] = channel
+    """A terminal is there for a character device; QEMU says where."""
+    terminals: dict[str, tuple[int, str]] = machine.parts.setdefault("terminals", {})
+    terminals[chardev] = (conn, name)
+    known = machine.parts.get("chardevs")
+    backend = known.find(chardev) if known is not None else None
+    if backend is None or not backend.extra:
+        from fakeqemu.actions import Stderr
+
+        machine.do(0, Stderr(f"char device redirected to {name} (label {chardev})\n"))
+    if any(monitor.chardev == chardev for monitor in machine.line.monitors):
+        channel = attach(machine, chardev, conn)
+        if channel is not None:
+            channel.conn = conn
+            machine.channels[conn] = channel
+    elif backend is not None:
+        backend.name, backend.conn = name, conn
+        machine.channels[conn] = backend
+
+
+def terminal(machine: FakeQemu, chardev: str) -> str:
+    """The terminal of a pty character device; where none was opened, the one that could be."""
+    terminals: dict[str, tuple[int, str]] = machine.parts.get("terminals") or {}
+    if chardev in terminals:
+        return terminals[chardev][1]
+    names = [found.id for found in machine.line.chardevs.values() if found.backend == "pty"]
+    return f"/dev/pts/{names.index(chardev) if chardev in names else len(names)}"

@@ -9,7 +9,7 @@ handed in as a descriptor listens already; the same delay then postpones the fir
 
 from __future__ import annotations
 
-from fakeqemu.actions import Accept, Bind, CloseListener, Daemonize, Listen, Stderr, Unlink, WritePidfile
+from fakeqemu.actions import Accept, Bind, CloseListener, Daemonize, Listen, OpenPty, Unlink, WritePidfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,21 @@ def _plan(machine: FakeQemu) -> None:
             _plan_socket(machine, chardev, delay_ns)
         elif chardev.listens:
             _after(machine, delay_ns, _plainly(machine, chardev))
+        elif chardev.backend in ("pty", "file", "pipe", "stdio"):
+            _open(machine, chardev)
     machine.later(delay_ns, lambda: machine.at("ready", "", lambda: _ready(machine)))
+
+
+def _open(machine: FakeQemu, chardev: Chardev) -> None:
+    """Open what is no socket; a file only where files are real."""
+    if chardev.backend == "pty":
+        machine.do(0, OpenPty(chardev.id))
+    else:
+        from fakeqemu.actions import OpenFile
+
+        append = chardev.options.get("append") in ("on", "yes", "true", "y")
+        path = chardev.options.get("path", "")
+        machine.do(0, OpenFile(chardev.id, chardev.backend, path, append=append))
 
 
 def start_delay_ns(machine: FakeQemu) -> int:
@@ -172,6 +186,9 @@ def _plainly(machine: FakeQemu, chardev: Chardev) -> Callable[[], None]:
 
 def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
     """A client has gone: QEMU waits for the next one on the same listener."""
+    plain = machine.line.chardevs.get(chardev)
+    if plain is not None and plain.backend != "socket" and chardev not in machine.acceptors:
+        return  # a file or a pipe has no next one
     if monitor:
         machine.at("eof", chardev, lambda: machine.do(0, Accept(chardev)))
     else:
@@ -191,11 +208,6 @@ def refused(machine: FakeQemu, name: str, reason: str) -> None:
 def _ready(machine: FakeQemu) -> None:
     """The machine is set up: the daemon's parent may go, and the guest runs unless -S was given."""
     line = machine.line
-    for chardev in line.chardevs.values():
-        if chardev.backend == "pty":
-            machine.do(
-                0, Stderr(f"char device redirected to {pty_name(machine, chardev.id)} (label {chardev.id})\n")
-            )
     if line.daemonize:
         machine.do(0, Daemonize())
     if not line.freeze and line.incoming is None:
@@ -208,9 +220,3 @@ def _ready(machine: FakeQemu) -> None:
             from fakeqemu.migration.incoming import start
 
             start(machine, line.incoming)
-
-
-def pty_name(machine: FakeQemu, ident: str) -> str:
-    """The terminal a pty character device is said to be on; no terminal is opened."""
-    names = [chardev.id for chardev in machine.line.chardevs.values() if chardev.backend == "pty"]
-    return f"/dev/pts/{names.index(ident)}"

@@ -2,49 +2,170 @@
 
 from __future__ import annotations
 
+from fakeqemu.chardevs import Backend, chardevs_of
 from fakeqemu.glib import hash_order
-from fakeqemu.registry import command
-from fakeqemu.startup import pty_name
+from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.parts import Chardev
     from fakeqemu.session import Session
 
-__all__ = ["query_chardev"]
+__all__ = [
+    "chardev_add", "chardev_change", "chardev_remove", "chardev_send_break", "query_chardev", "query_yank",
+    "ringbuf_read", "ringbuf_write", "yank",
+]  # fmt: skip
+
+#: Back ends that can be yanked while they are there (chardev/char-socket.c).
+_YANKED = "socket"
+#: Devices that can do with another back end while they run.
+_HOTSWAP = ("isa-serial", "pci-serial", "pci-serial-2x", "pci-serial-4x", "serial")
 
 
 @command("query-chardev")
 def query_chardev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
     """The character devices: what is behind them, and whether the front end is open."""
     del session
+    table = chardevs_of(machine)
+    users = table.users()
     served = machine.served()
+    answer = []
     # The list is built from its end, in the order of a hash table.
-    listed = [(name, machine.line.chardevs[name]) for name in reversed(hash_order(machine.line.chardevs))]
-    monitors = {monitor.chardev for monitor in machine.line.monitors}
+    for name in reversed(hash_order(table.all)):
+        backend = table.all[name]
+        if name in served and not backend.conn:  # a monitor's client: nobody tells the back end of it
+            backend.conn = -1
+        elif backend.conn == -1 and name not in served:
+            backend.conn = 0
+        answer.append(
+            {"frontend-open": table.front_open(name, users), "filename": backend.filename, "label": name}
+        )
+    return answer
+
+
+@command("chardev-add", takes=True)
+def chardev_add(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Any:
+    """Open one more."""
+    ident = arguments["id"]
+    if chardevs_of(machine).find(ident) is not None:
+        raise CommandError("GenericError", f"Chardev with id '{ident}' already exists")
+    from fakeqemu.chardevs.opening import add
+
+    return add(machine, session, ident, arguments["backend"])
+
+
+@command("chardev-remove", takes=True)
+def chardev_remove(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Take one away that nobody uses."""
+    del session
+    table, ident = chardevs_of(machine), arguments["id"]
+    backend = table.find(ident)
+    if backend is None:
+        raise CommandError("GenericError", f"Chardev '{ident}' not found")
+    if ident in table.users() or backend.kind == "mux":
+        raise CommandError("GenericError", f"Chardev '{ident}' is busy")
+    _remove(machine, backend)
+
+
+def _remove(machine: FakeQemu, backend: Backend) -> None:
+    from fakeqemu.chardevs.opening import close
+
+    close(machine, backend)
+    chardevs_of(machine).all.pop(backend.id, None)
+
+
+@command("chardev-change", takes=True)
+def chardev_change(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Any:
+    """Put another back end behind a front end; without a front end it is removed and added again."""
+    table, ident = chardevs_of(machine), arguments["id"]
+    old = table.find(ident)
+    if old is None:
+        raise CommandError("GenericError", f"Chardev '{ident}' does not exist")
+    if old.kind == "mux":
+        raise CommandError("GenericError", "Mux device hotswap not supported yet")
+    user = table.users().get(ident)
+    from fakeqemu.chardevs.opening import add
+
+    if user is None:
+        _remove(machine, old)
+        return add(machine, session, ident, arguments["backend"])
+    if user.kind not in _HOTSWAP:
+        raise CommandError("GenericError", "Chardev user does not support chardev hotswap")
+    return add(machine, session, ident, arguments["backend"], old)
+
+
+@command("chardev-send-break", takes=True)
+def chardev_send_break(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Send a break to the front end; the guest here does not mind."""
+    del session
+    if chardevs_of(machine).find(arguments["id"]) is None:
+        raise CommandError("GenericError", f"Chardev '{arguments['id']}' not found")
+
+
+def _ring(machine: FakeQemu, name: str) -> Backend:
+    backend = chardevs_of(machine).find(name)
+    if backend is None:
+        raise CommandError("GenericError", f"Device '{name}' not found")
+    if backend.kind not in ("ringbuf", "memory"):
+        raise CommandError("GenericError", f"{name} is not a ringbuf device")
+    return backend
+
+
+@command("ringbuf-write", takes=True)
+def ringbuf_write(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Write into a ring buffer."""
+    del session
+    ring, data = _ring(machine, arguments["device"]), arguments["data"]
+    if arguments.get("format") == "base64":
+        from fakeqemu.chardevs.base64 import decode
+
+        ring.put(decode(data))
+    else:
+        ring.put(data.encode())
+
+
+@command("ringbuf-read", takes=True)
+def ringbuf_read(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> str:
+    """Read from a ring buffer, and take out what was read."""
+    del session
+    ring = _ring(machine, arguments["device"])
+    if arguments["size"] <= 0:
+        raise CommandError("GenericError", "size must be greater than zero")
+    data = ring.take(arguments["size"])
+    if arguments.get("format") == "base64":
+        from fakeqemu.chardevs.base64 import encode
+
+        return encode(data)
+    # Bytes that are no UTF-8 may get lost: QEMU says so of this format.
+    return data.decode("utf-8", "replace")
+
+
+@command("query-yank")
+def query_yank(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
+    """What can be yanked: the sockets among the character devices."""
+    del session
     return [
-        {
-            "frontend-open": name in monitors or chardev.backend != "socket",
-            "filename": _filename(machine, chardev, connected=name in served),
-            "label": name,
-        }
-        for name, chardev in listed
+        {"type": "chardev", "id": backend.id}
+        for backend in chardevs_of(machine).all.values()
+        if backend.kind == _YANKED
     ]
 
 
-def _filename(machine: FakeQemu, chardev: Chardev, *, connected: bool) -> str:
-    if chardev.backend == "pty":
-        return f"pty:{pty_name(machine, chardev.id)}"
-    if chardev.backend != "socket":
-        return chardev.backend
-    if chardev.path is not None:
-        name = f"unix:{chardev.path}" + (",server=on" if chardev.server else "")
-    elif chardev.fd is not None:
-        # A listener that was handed in is named by where it is bound; a fake sees only its number.
-        name = "unix:,server=on" if chardev.server else f"fd:{chardev.fd}"
-    else:
-        name = f"tcp:{chardev.options.get('host', '')}:{chardev.options.get('port', '')}"
-    return name if connected else f"disconnected:{name}"
+@command("yank", takes=True)
+def yank(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Cut connections off; all of them are looked up first."""
+    del session
+    from fakeqemu.actions import Close
+
+    table = chardevs_of(machine)
+    found = []
+    for instance in arguments["instances"]:
+        backend = table.find(instance["id"]) if instance["type"] == "chardev" else None
+        if backend is None or backend.kind != _YANKED:
+            raise CommandError("DeviceNotFound", "Instance not found")
+        found.append(backend)
+    for backend in found:
+        if backend.conn > 0:
+            machine.do(0, Close(backend.conn))

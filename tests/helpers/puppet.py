@@ -51,6 +51,8 @@ class Puppet:
         self.log: list[tuple[int, do.Action]] = []
         self.sent: dict[int, bytes] = {}
         self.ended: do.Action | None = None
+        #: The terminals that were opened: character device -> connection.
+        self.ptys: dict[str, int] = {}
         self._heap: list[tuple[int, int, do.Action]] = []
         self._sequence = 0
         self._conn = 0
@@ -159,5 +161,11 @@ class Puppet:
             self.sent[action.conn] += action.data
             return
         self.log.append((self.now, action))
+        if isinstance(action, do.OpenPty):
+            self._conn += 1
+            self.sent[self._conn] = b""
+            self.ptys[action.chardev] = self._conn
+            name = f"/dev/pts/{len(self.ptys) - 1}"
+            self._plan(self.machine.pty_opened(self.now, action.chardev, self._conn, name))
         if isinstance(action, do.Exit | do.Kill):
             self.ended = action

@@ -1,0 +1,319 @@
+"""What runs inside: when it boots, sleeps, hangs and ends, and who of it hears.
+
+Knows the order of a guest's life. Must not know what a console or an agent says.
+
+The ``guest:`` word of a script, as far as it is about this:
+
+===========  =========================================================================================
+``boot``     how long it boots
+``agent``    false: there is none; or ``{after, delay, unresponsive, disabled, commands}``
+``panic``    how long after it began to boot its kernel panics
+``hang``     how long after it began to boot it stops answering
+``watchdog`` how long after it began to boot the watchdog fires, where there is one
+===========  =========================================================================================
+
+Steps that rules may be about: ``boot``, ``booted``, ``agent`` (it opens its port), ``poweroff``, ``reset``,
+``panic``, and each command of the agent by its name.
+"""
+
+from __future__ import annotations
+
+from fakeqemu import guest as runstate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from fakeqemu.guests.agent import Agent
+    from fakeqemu.guests.console import Console
+    from fakeqemu.guests.system import System
+    from fakeqemu.machine import FakeQemu
+
+__all__ = ["AGENT_PORT", "Guest", "guest_of"]
+
+#: The name of the virtio-serial port on which managers expect the agent.
+AGENT_PORT = "org.qemu.guest_agent.0"
+#: Devices on which a login may wait, with the name that Linux gives them.
+_TERMINALS = {
+    "serial": "ttyS", "isa-serial": "ttyS", "pci-serial": "ttyS", "virtconsole": "hvc", "spapr-vty": "hvc",
+    "sclpconsole": "ttysclp", "sclplmconsole": "ttysclp",
+}  # fmt: skip
+#: Devices that fire when nobody looks after them.
+_WATCHDOGS = ("i6300esb", "ib700", "diag288")
+#: Lines that the screen shows.
+ROWS = 25
+
+
+class Guest:
+    """The inside of one machine.
+
+    Attributes:
+        state: ``off``, ``booting``, ``up``, ``hung`` or ``panicked``.
+        boots: how often it has begun to boot; what was planned before the last time is void.
+        consoles: the consoles with a login, the one with the boot log first.
+        agent: the agent, or None where it has no port or the script wants none.
+        screen: the last lines of the first virtual terminal.
+    """
+
+    __slots__ = (
+        "_ports", "_system", "_waiting", "agent", "booted_ns", "boots", "consoles", "machine", "screen", "state",
+    )  # fmt: skip
+
+    def __init__(self, machine: FakeQemu) -> None:
+        self.machine = machine
+        self.state = "off"
+        self.boots = 0
+        self.booted_ns = 0
+        self.consoles: list[Console] = []
+        self.agent: Agent | None = None
+        self.screen: list[str] = []
+        self._ports: tuple[str, ...] | None = None
+        self._system: System | None = None
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """The script's words about the guest."""
+        return self.machine.word("guest") or {}
+
+    @property
+    def system(self) -> System:
+        """What the guest knows of itself; made when first asked for."""
+        if self._system is None:
+            from fakeqemu.guests.system import System
+
+            self._system = System(self)
+        return self._system
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it answers nothing any more."""
+        return self.state in ("hung", "panicked")
+
+    @property
+    def awake(self) -> bool:
+        """Whether it runs and answers."""
+        return self.state in ("booting", "up") and self.machine.runstate == "running"
+
+    def later(self, delay_ns: int, what: Callable[[], None]) -> None:
+        """Do something after a delay, unless the guest has been started anew; not while it stands still."""
+        boots = self.boots
+
+        def due() -> None:
+            if boots != self.boots or self.deaf:
+                return
+            if self.machine.runstate == "running":
+                what()
+            else:
+                self._waiting.append(due)
+
+        if delay_ns:
+            self.machine.later(delay_ns, due)
+        else:
+            self.machine.afterwards(due)
+
+    # -- the life of a guest --------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """The firmware has started it."""
+        self._anew("booting")
+        self.machine.at("guest", "boot", self._boot)
+
+    def _anew(self, state: str) -> None:
+        self.boots += 1
+        self.state = state
+        self.booted_ns = self.machine.now_ns
+        self._waiting.clear()
+        self._find_ports()
+
+    def _boot(self) -> None:
+        words = self.words
+        took = words.get("boot") or 0
+        if self.consoles or words.get("log"):
+            from fakeqemu.guests.bootlog import play
+
+            play(self, took)
+        for name, act in (("panic", runstate.panic), ("hang", runstate.hang), ("watchdog", self._watchdog)):
+            if words.get(name) is not None:
+                self.later(int(words[name]), lambda act=act: act(self.machine))  # type: ignore[misc]
+        self.later(took, lambda: self.machine.at("guest", "booted", self._booted))
+
+    def _booted(self) -> None:
+        self.state = "up"
+        for console in self.consoles:
+            console.login()
+        if self.agent is not None:
+            self.later(self.agent.after_ns, self._agent_starts)
+
+    def _agent_starts(self) -> None:
+        agent = self.agent
+        if agent is not None:
+            self.machine.at("guest", "agent", agent.start)
+
+    def arrive(self) -> None:
+        """It came with a migration, of which nothing more is known: it is up."""
+        self._anew("up")
+        for console in self.consoles:
+            console.login(silent=True)
+        if self.agent is not None:
+            self.later(0, self.agent.start)
+
+    def resumed(self) -> None:
+        """The machine runs again: what came meanwhile is looked at now."""
+        waiting, self._waiting = self._waiting, []
+        for due in waiting:
+            due()
+        if self.agent is not None:
+            self.agent.awake()
+
+    def shut_down(self, last: str) -> None:
+        """It ends in good order: the agent first, then the kernel has the last word."""
+        if self.agent is not None:
+            self.agent.end()
+        if self.consoles:
+            from fakeqemu.guests.bootlog import stamped
+
+            self.say("[  OK  ] Reached target Late Shutdown Services.\r\n")
+            self.say(stamped(self, f"reboot: {last}"))
+        self._anew("off")
+
+    def devices_reset(self) -> None:
+        """The machine's devices are reset under it."""
+        if self.agent is not None:
+            self.agent.end()
+        self._anew("off")
+        self.screen = []
+
+    def panicked(self) -> None:
+        """Its kernel has panicked: it says so and nothing more."""
+        from fakeqemu.guests.bootlog import stamped
+
+        for line in (
+            "Kernel panic - not syncing: sysrq triggered crash",
+            "CPU: 0 PID: 1 Comm: systemd Not tainted",
+            "---[ end Kernel panic - not syncing: sysrq triggered crash ]---",
+        ):
+            self.say(stamped(self, line))
+        self.state = "panicked"
+
+    def hang(self) -> None:
+        """It answers nothing any more."""
+        self.state = "hung"
+
+    def _watchdog(self, machine: FakeQemu) -> None:
+        registry = machine.parts.get("hardware")
+        devices = registry.devices() if registry is not None else machine.line.devices
+        if any(device.kind in _WATCHDOGS for device in devices):
+            runstate.watchdog(machine)
+
+    # -- what is plugged in ---------------------------------------------------------------------------------
+
+    def _find_ports(self) -> None:
+        """Look which character devices lead to consoles and to the agent."""
+        from fakeqemu.chardevs import chardevs_of
+
+        table = chardevs_of(self.machine)
+        users = table.users()
+        ports = tuple(
+            name
+            for name, user in users.items()
+            if user.kind in _TERMINALS or (user.kind == "virtserialport" and user.name == AGENT_PORT)
+        )
+        if ports == self._ports:
+            for console in self.consoles:
+                console.off()
+            return
+        self._ports = ports
+        self.consoles = []
+        counts: dict[str, int] = {}
+        for name in ports:
+            user, backend = users[name], table.all.get(name)
+            if backend is None:
+                continue
+            if user.kind == "virtserialport":
+                if self.words.get("agent") is not False and (
+                    self.agent is None or self.agent.backend is not backend
+                ):
+                    from fakeqemu.guests.agent import Agent
+
+                    self.agent = Agent(self, backend, user.id)
+                    backend.front = self.agent
+                continue
+            from fakeqemu.guests.console import Console
+
+            sort = _TERMINALS[user.kind]
+            number = counts[sort] = counts.get(sort, -1) + 1
+            console = Console(self, backend, f"{sort}{number}")
+            backend.front = console
+            self.consoles.append(console)
+
+    def plugged(self) -> None:
+        """A device came or went while it runs."""
+        before = self._ports
+        self._find_ports()
+        if self._ports != before and self.state == "up":
+            for console in self.consoles:
+                console.login()
+            if self.agent is not None and not self.agent.open:
+                self.later(self.agent.after_ns, self._agent_starts)
+
+    def say(self, text: str) -> None:
+        """The kernel, or who boots, says something on its consoles."""
+        self.show(text)
+        if self.consoles:
+            self.consoles[0].say(text)
+
+    def show(self, text: str) -> None:
+        """The same on the screen alone."""
+        screen = self.screen
+        for line in text.replace("\r", "").split("\n")[: -1 if text.endswith("\n") else None]:
+            screen.append(line)
+        del screen[:-ROWS]
+
+    # -- state ----------------------------------------------------------------------------------------------
+
+    def saved(self) -> Any:
+        """What moves with the guest."""
+        return {
+            "state": self.state,
+            "screen": self.screen,
+            "left": max(0, (self.machine.boot_done or 0) - self.machine.now_ns),
+            "agent": self.agent is not None and self.agent.open,
+            "system": None if self._system is None else self._system.saved(),
+        }
+
+    def restored(self, machine: FakeQemu, value: Any) -> None:
+        """Take over what came with the guest; whatever is not as expected is left as it is."""
+        if not isinstance(value, dict):
+            return
+        self._anew(value["state"] if value.get("state") in ("booting", "up", "hung", "panicked") else "up")
+        screen = value.get("screen")
+        self.screen = [str(line)[:200] for line in screen[-ROWS:]] if isinstance(screen, list) else []
+        left = value.get("left")
+        machine.boot_done = machine.now_ns + (left if isinstance(left, int) and left > 0 else 0)
+        if self.state == "booting":
+            self.state = "booting"
+            self._later_when_running(left if isinstance(left, int) else 0, self._booted)
+        elif self.state == "up":
+            for console in self.consoles:
+                console.login(silent=True)
+            if self.agent is not None and value.get("agent"):
+                self._later_when_running(0, self.agent.start)
+        if isinstance(value.get("system"), dict):
+            self.system.restored(value["system"])
+
+    def _later_when_running(self, delay_ns: int, what: Callable[[], None]) -> None:
+        if self.machine.runstate == "running":
+            self.later(delay_ns, what)
+        else:
+            self._waiting.append(lambda: self.later(delay_ns, what))
+
+
+def guest_of(machine: FakeQemu) -> Guest:
+    """The inside of a machine; made when first asked for."""
+    found = machine.parts.get("guest")
+    if found is None:
+        found = machine.parts["guest"] = Guest(machine)
+    guest: Guest = found
+    return guest
