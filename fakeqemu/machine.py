@@ -208,7 +208,10 @@ class FakeQemu:
         if not self._dead:
             from fakeqemu.startup import refused
 
-            refused(self, chardev, f"Failed to bind socket to {path}: {reason}")
+            known = self.line.chardevs.get(chardev)
+            file = known is not None and known.backend != "socket"
+            text = f"Could not open '{path}'" if file else f"Failed to bind socket to {path}"
+            refused(self, chardev, f"{text}: {reason}")
         return self._take()
 
     def adopt_failed(self, now_ns: int, chardev: str, fd: int, reason: str) -> list[Step]:
