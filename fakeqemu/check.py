@@ -7,6 +7,7 @@ whose script is not compiled yet.
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -23,8 +24,11 @@ Mistake = tuple[int, int, str]
 MAX_DEPTH = 100
 
 
-def check_text(data: bytes) -> tuple[Any, list[Mistake]]:  # noqa: PLR0911 - one for each way to be wrong
-    """The loaded rules, and every mistake as (line, column, message), both from 1, in order of place."""
+def check_text(data: bytes, base: str | None = None) -> tuple[Any, list[Mistake]]:  # noqa: PLR0911 - one for each way to be wrong
+    """The loaded rules, and every mistake as (line, column, message), both from 1, in order of place.
+
+    Files that rules name are looked for in the folder ``base``.
+    """
     if len(data) > MAX_FILE:
         return None, [(1, 1, f"longer than {MAX_FILE} bytes")]
     try:
@@ -43,22 +47,23 @@ def check_text(data: bytes) -> tuple[Any, list[Mistake]]:  # noqa: PLR0911 - one
     except (YAMLError, ValueError, RecursionError) as error:
         return None, [(1, 1, str(error).splitlines()[0] if str(error) else "nested too deeply")]
     try:
-        found = script_mistakes(rules)
+        found = script_mistakes(rules, base)
     except RecursionError:
         return None, [(1, 1, "nested too deeply, or an alias that contains itself")]
     return rules, sorted((*position(rules, path), message) for path, message in found)
 
 
 def compile_text(data: bytes, name: str) -> dict[str, Any]:
-    """The compiled form of a script file's text.
+    """The compiled form of the text of a script file of that name.
 
     Raises:
         ScriptError: with mistakes; one line for each.
     """
-    rules, mistakes = check_text(data)
+    base = os.path.dirname(name)  # noqa: PTH120 - a name, which need not be a file's
+    rules, mistakes = check_text(data, base)
     if mistakes:
         raise ScriptError("\n".join(f"{name}:{line}:{column}: {text}" for line, column, text in mistakes))
-    return compile_rules(rules)
+    return compile_rules(rules, base)
 
 
 def position(node: Any, path: Path) -> tuple[int, int]:

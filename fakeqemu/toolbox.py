@@ -1,4 +1,4 @@
-"""``fakeqemu``: the toolbox around the fake: record a profile, list profiles, check a script.
+"""``fakeqemu``: the toolbox around the fake: profiles, scripts, the control socket of a running fake.
 
 Knows click and the package's tools. Must not know the machine.
 
@@ -8,12 +8,12 @@ usage or a script with mistakes.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from fakeqemu.tools.ctl import ctl
 from fakeqemu.tools.emulator import install_emulator
 from fakeqemu.tools.profiles import profiles, record
+from fakeqemu.tools.scripts import check, compile_, presets
 
 __all__ = ["main"]
 
@@ -28,27 +28,8 @@ main.add_command(record)
 main.add_command(profiles)
 
 
-@main.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-def check(files: tuple[str, ...]) -> None:
-    """Check behaviour scripts; every mistake as file:line:column: message."""
-    from fakeqemu.check import check_text
-    from fakeqemu.script import MAX_FILE
-
-    wrong = False
-    for name in files:
-        try:
-            with Path(name).open("rb") as file:
-                data = file.read(MAX_FILE + 1)
-        except OSError as error:
-            click.echo(f"{name}: {error.strerror}", err=True)
-            wrong = True
-            continue
-        for line, column, message in check_text(data)[1]:
-            click.echo(f"{name}:{line}:{column}: {message}")
-            wrong = True
-    if wrong:
-        raise SystemExit(2)
-
-
+main.add_command(check)
+main.add_command(compile_)
+main.add_command(ctl)
+main.add_command(presets)
 main.add_command(install_emulator)
