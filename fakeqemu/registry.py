@@ -20,7 +20,9 @@ FAMILIES = (
     "control",
     "run",
     "about",
+    "bitmap",
     "block",
+    "blockdev",
     "blockjob",
     "char",
     "cpu",
@@ -28,9 +30,11 @@ FAMILIES = (
     "dirty",
     "display",
     "dump",
+    "export",
     "fds",
     "human",
     "job",
+    "medium",
     "memory",
     "migration",
     "net",
@@ -38,6 +42,7 @@ FAMILIES = (
     "qom",
     "snapshot",
     "stats",
+    "transaction",
 )
 
 
