@@ -397,6 +397,15 @@ class Graph:
             self.refresh(gone)
             self.release(gone)
 
+    def job_uses(self) -> list[tuple[str, list[Edge]]]:
+        """The block jobs by name, each with its uses of nodes."""
+        found: dict[str, list[Edge]] = {}
+        for node in self.nodes.values():
+            for edge in node.parents:
+                if edge.fixed and isinstance(edge.user, User) and not edge.user.is_backend:
+                    found.setdefault(str(getattr(edge.user, "name", "")), []).append(edge)
+        return list(found.items())
+
     # -- what moves with the guest --------------------------------------------------------------------------
 
     def saved(self) -> Any:

@@ -166,3 +166,33 @@ def _limited(rate: int, size: int, average: dict[str, int], kind: str) -> int:
         if average[name]:
             rate = min(rate, average[name] * size)
     return rate
+
+
+def node_stats(node: BlockNode, *, below: bool) -> dict[str, Any]:
+    """A node's own counters, with those of the nodes it uses (bdrv_query_bds_stats).
+
+    Args:
+        node: the node.
+        below: whether this is about a drive, so that filters QEMU put in itself are left out.
+    """
+    found: dict[str, Any] = {"node-name": node.name, "stats": dict(NOTHING)}
+    found["stats"]["wr_highest_offset"] = _highest(node)
+    if node.driver == "file":
+        found["driver-specific"] = {
+            "driver": "file", "discard-nb-ok": 0, "discard-nb-failed": 0, "discard-bytes-ok": 0,
+        }  # fmt: skip
+    elif node.driver == "host_device":
+        found["driver-specific"] = {
+            "driver": "host_device", "discard-nb-ok": 0, "discard-nb-failed": 0, "discard-bytes-ok": 0,
+        }  # fmt: skip
+    under = node.primary()
+    if under is not None and "backing" not in node.kind.primary:
+        found["parent"] = node_stats(under, below=below)
+    lower = node.below()
+    if lower is not None and (not node.kind.filter or lower is not under or not below):
+        found["backing"] = node_stats(lower, below=below)
+    return found
+
+
+def _highest(node: BlockNode) -> int:
+    return min(node.size, node.guest_written())

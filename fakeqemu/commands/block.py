@@ -1,95 +1,29 @@
-"""Disks: what the command line attached, and their limits."""
+"""Disks as the guest has them: what is told of them, their limits, sizes and thresholds."""
 
 from __future__ import annotations
 
-from fakeqemu.model import model_of
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fakeqemu.block.backend import Backend
+    from fakeqemu.block.graph import Graph
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.parts import Device
     from fakeqemu.session import Session
 
-__all__ = ["block_set_io_throttle", "query_block", "query_named_block_nodes"]
-
-#: Size of a disk whose image nobody can look into.
-IMAGINARY_SIZE = 20 << 30
-#: What a fresh qcow2 image of 64 KiB clusters takes up.
-EMPTY_QCOW2 = 200704
-#: How long the file of such an image is, when nobody can look.
-EMPTY_FILE = 197120
-LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
-_DISKS = ("virtio-blk-pci", "scsi-hd", "ide-hd", "usb-storage", "nvme", "virtio-blk-device")
-_CDROMS = ("ide-cd", "scsi-cd")
+__all__ = [
+    "backend_of", "block_latency_histogram_set", "block_resize", "block_set_io_throttle",
+    "block_set_write_threshold", "query_block", "query_blockstats", "query_named_block_nodes",
+    "x_debug_query_block_graph",
+]  # fmt: skip
 
 
-def _flag(value: object, *, default: bool) -> bool:
-    return default if value is None else value in (True, "on")
+def _graph(machine: FakeQemu) -> Graph:
+    from fakeqemu.block import graph_of
 
-
-def _filename(machine: FakeQemu, node: Device) -> str:
-    """The file at the bottom of a node."""
-    seen: set[str | None] = set()
-    while node.id not in seen:
-        seen.add(node.id)
-        name = node.options.get("filename")
-        if isinstance(name, str):
-            return name
-        inline = node.options.get("file")
-        if isinstance(inline, dict):
-            return str(inline.get("filename", ""))
-        below = machine.line.blockdevs.get(str(inline))
-        if below is None:
-            break
-        node = below
-    return (
-        f'json:{{"driver": "{node.kind}"}}' if node.kind not in ("null-co", "null-aio") else f"{node.kind}://"
-    )
-
-
-def _image(machine: FakeQemu, node: Device, filename: str) -> dict[str, Any]:
-    size = machine.host.virtual_size(filename, raw=node.kind != "qcow2")
-    if size is None:
-        size = EMPTY_FILE if node.kind == "file" else IMAGINARY_SIZE
-    image: dict[str, Any] = {"virtual-size": size, "filename": filename}
-    if node.kind == "qcow2":
-        image["cluster-size"] = 65536
-    image["format"] = node.kind
-    image["actual-size"] = EMPTY_QCOW2
-    if node.kind == "qcow2":
-        data = {
-            "compat": "1.1", "compression-type": "zlib", "lazy-refcounts": False, "refcount-bits": 16,
-            "corrupt": False, "extended-l2": False,
-        }  # fmt: skip
-        image["format-specific"] = {"type": "qcow2", "data": data}
-    image["dirty-flag"] = False
-    return image
-
-
-def _node(machine: FakeQemu, node: Device) -> dict[str, Any]:
-    filename = _filename(machine, node)
-    raw_cache = node.options.get("cache")
-    cache: dict[str, Any] = raw_cache if isinstance(raw_cache, dict) else {}
-    return {
-        **dict.fromkeys(LIMITS, 0),
-        "detect_zeroes": str(node.options.get("detect-zeroes", "off")),
-        "image": _image(machine, node, filename),
-        "ro": _flag(node.options.get("read-only"), default=False),
-        "node-name": node.id,
-        "backing_file_depth": 0,
-        "drv": node.kind,
-        "write_threshold": 0,
-        "encrypted": False,
-        "cache": {
-            "no-flush": _flag(cache.get("no-flush"), default=False),
-            "direct": _flag(cache.get("direct"), default=False),
-            "writeback": True,
-        },
-        "file": filename,
-    }
+    return graph_of(machine)
 
 
 @command("query-named-block-nodes", takes=True)
@@ -97,65 +31,207 @@ def query_named_block_nodes(
     machine: FakeQemu, session: Session, arguments: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """The nodes of the block graph, the newest first."""
-    del session, arguments
-    return [_node(machine, node) for node in reversed(machine.line.blockdevs.values())]
+    del session
+    from fakeqemu.block.describe import device_info
 
-
-def _qdev(device: Device) -> str:
-    path = f"/machine/peripheral/{device.id}"
-    return f"{path}/virtio-backend" if device.kind.startswith("virtio-blk") else str(device.id)
+    graph, flat = _graph(machine), bool(arguments.get("flat"))
+    return [device_info(graph, node, flat=flat) for node in reversed(graph.nodes.values())]
 
 
 @command("query-block")
 def query_block(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
     """The drives as the guest sees them."""
     del session
-    model, found = model_of(machine), []
-    for device in machine.line.devices:
-        removable = device.kind in _CDROMS
-        if device.kind not in _DISKS and not removable:
+    graph = _graph(machine)
+    return [_drive(graph, backend) for backend in graph.backends if backend.name or backend.kind]
+
+
+def _drive(graph: Graph, backend: Backend) -> dict[str, Any]:
+    from fakeqemu.block.describe import device_info
+
+    entry: dict[str, Any] = {
+        "device": backend.name, "type": "unknown", "locked": backend.locked, "removable": backend.removable,
+    }  # fmt: skip
+    if backend.kind and backend.attached:
+        entry["qdev"] = backend.attached
+    if backend.tray:
+        entry["tray_open"] = backend.tray_open
+    if backend.io_status is not None and backend.kind:
+        entry["io-status"] = backend.io_status
+    node = backend.node
+    while node is not None and node.implicit and node.filtered is not None:
+        node = node.filtered
+    if node is not None:
+        entry["inserted"] = device_info(graph, node, backend)
+    return entry
+
+
+@command("query-blockstats", takes=True)
+def query_blockstats(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """What went through the drives, or through the nodes."""
+    del session
+    from fakeqemu.block.statistics import node_stats
+
+    graph = _graph(machine)
+    if arguments.get("query-nodes"):
+        return [node_stats(node, below=False) for node in graph.nodes.values()]
+    found = []
+    for backend in graph.backends:
+        if not backend.name and not backend.kind:
             continue
-        entry: dict[str, Any] = {"io-status": "ok", "device": "", "locked": False, "removable": removable}
-        drive = device.options.get("drive")
-        node = machine.line.blockdevs.get(str(drive))
-        if node is not None:
-            # Limits belong to the drive; a node of the graph has none.
-            limits = model.throttle.get(str(device.id), {})
-            entry["inserted"] = _node(machine, node) | limits
-            if any(limits.values()):
-                entry["inserted"]["group"] = _qdev(device)
-        elif isinstance(drive, str):
-            entry["device"] = drive
-        entry["qdev"] = _qdev(device)
-        if removable:
-            entry["tray_open"] = False
-        entry["type"] = "unknown"
+        node = backend.node
+        while node is not None and node.implicit and node.filtered is not None:
+            node = node.filtered
+        entry = node_stats(node, below=True) if node is not None else {}
+        entry["stats"] = backend.stats.described()
+        entry["device"] = backend.name
+        if backend.kind and backend.attached:
+            entry["qdev"] = backend.attached
         found.append(entry)
     return found
 
 
+@command("x-debug-query-block-graph")
+def x_debug_query_block_graph(machine: FakeQemu, session: Session) -> dict[str, Any]:
+    """The whole graph with its permissions."""
+    del session
+    from fakeqemu.block.describe import graph_info
+
+    graph = _graph(machine)
+    return graph_info(graph, graph.job_uses())
+
+
+def backend_of(machine: FakeQemu, arguments: dict[str, Any], *, class_: str = "DeviceNotFound") -> Backend:
+    """The drive that ``device`` or ``id`` means (qmp_get_blk).
+
+    Raises:
+        CommandError: none or both are given, or there is no such drive.
+    """
+    device, ident = arguments.get("device"), arguments.get("id")
+    if (device is None) == (ident is None):
+        raise CommandError("GenericError", "Need exactly one of 'device' and 'id'")
+    graph = _graph(machine)
+    if device is not None:
+        found = graph.backend(str(device))
+        if found is None:
+            raise CommandError(class_, f"Device '{device}' not found")
+        return found
+    return by_device(graph, str(ident))
+
+
+def by_device(graph: Graph, ident: str) -> Backend:
+    """The drive of a device, by its id or QOM path (blk_by_qdev_id).
+
+    Raises:
+        CommandError: there is no such device, or it has no drive.
+    """
+    absolute = ident.startswith("/")
+    for backend in graph.backends:
+        if not backend.kind:
+            continue
+        if (
+            (backend.path == ident)
+            if absolute
+            else (backend.ident == ident or backend.path.endswith(f"/{ident}"))
+        ):
+            return backend
+    from fakeqemu.hardware import registry_of
+
+    if registry_of(graph.machine).find(ident) is None:
+        raise CommandError("DeviceNotFound", f"Device '{ident}' not found")
+    raise CommandError("GenericError", "Device does not have a block device backend")
+
+
 @command("block_set_io_throttle", takes=True)
 def block_set_io_throttle(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
-    """Limit a disk; by the id of its device (or its old ``device`` name)."""
+    """Limit a disk; by the id of its device, or by its old name."""
     del session
-    model = model_of(machine)
-    name = arguments.get("id") or arguments.get("device")
-    if name is None:
-        raise CommandError("GenericError", "Need exactly one of 'device' and 'id'")
-    bare = str(name).removeprefix("/machine/peripheral/").partition("/")[0]
-    device = model.device(bare)
-    if device is None:
-        raise CommandError("DeviceNotFound", f"Device '{name}' not found")
-    behind = str(name).endswith("/virtio-backend")
-    if device.kind not in (*_DISKS, *_CDROMS) or (device.kind == "virtio-blk-pci" and not behind):
-        # The disk is not the PCI function but the virtio device behind it.
-        raise CommandError("GenericError", "Device does not have a block device backend")
-    if device.options.get("drive") is None:
+    from fakeqemu.block.throttling import Group, Limits
+
+    backend = backend_of(machine, arguments)
+    if backend.node is None:
         raise CommandError("GenericError", "Device has no medium")
-    for total, read, write in (LIMITS[:3], LIMITS[3:]):
-        if arguments[total] and (arguments[read] or arguments[write]):
-            raise CommandError(
-                "GenericError",
-                "bps/iops/max total values and read/write values cannot be used at the same time",
-            )
-    model.throttle[bare] = {limit: arguments[limit] for limit in LIMITS}
+    limits = Limits.of(arguments)
+    limits.check()
+    graph = backend.graph
+    backend.stats.settle()
+    if not limits.any:
+        # throttle_enabled() is false: the disk leaves its group, and the group keeps its limits.
+        _leave(graph, backend)
+        return
+    name = arguments.get("group")
+    if backend.limits is not None and (name is None or name == backend.limits.group):
+        name = backend.limits.group
+    elif backend.limits is not None:
+        _leave(graph, backend)
+    name = str(name or arguments.get("device") or arguments.get("id"))
+    group = graph.groups.setdefault(name, Group(name, limits))
+    limits.group = name
+    group.limits = limits
+    if backend not in group.members:
+        group.members.append(backend)
+    for member in group.members:
+        if hasattr(member, "limits"):
+            member.limits = limits
+
+
+def _leave(graph: Graph, backend: Backend) -> None:
+    old = backend.limits
+    backend.limits = None
+    group = graph.groups.get(old.group) if old is not None else None
+    if group is not None and backend in group.members:
+        group.members.remove(backend)
+        if not group.members:
+            del graph.groups[group.name]
+
+
+@command("block_resize", takes=True)
+def block_resize(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Give a disk another size, in its file too."""
+    del session
+    from fakeqemu.block.sizes import resize
+
+    graph = _graph(machine)
+    node = graph.lookup(arguments.get("device"), arguments.get("node-name"))
+    size = arguments["size"]
+    if not 0 <= size < 1 << 63:
+        raise CommandError("GenericError", "Parameter 'size' expects a >0 size")
+    node.check_op("resize")
+    resize(graph, node, size)
+
+
+@command("block-latency-histogram-set", takes=True)
+def block_latency_histogram_set(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Count how long operations take, in bins; without bounds, no more."""
+    del session
+    name = arguments["id"]
+    backend = by_device(_graph(machine), name)
+    given = {word: arguments.get(f"boundaries-{word}") for word in ("read", "write", "flush")}
+    common = arguments.get("boundaries")
+    if common is None and not any(bounds is not None for bounds in given.values()):
+        backend.histograms = {}
+        return
+    for word, kind in (("read", "rd"), ("write", "wr"), ("flush", "flush")):
+        bounds = given[word] if given[word] is not None else common
+        if bounds is None:
+            continue
+        last = 0
+        for bound in bounds:
+            if bound <= last:
+                raise CommandError("GenericError", f"Device '{name}' set {word} boundaries fail")
+            last = bound
+        backend.histograms[kind] = list(bounds)
+
+
+@command("block-set-write-threshold", takes=True)
+def block_set_write_threshold(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
+    """Tell, once, when the guest writes behind an offset."""
+    del session
+    from fakeqemu.block.threshold import arm
+
+    graph, name = _graph(machine), arguments["node-name"]
+    node = graph.nodes.get(name)
+    if node is None:
+        raise CommandError("GenericError", f"Device '{name}' not found")
+    node.threshold = arguments["write-threshold"] & (1 << 64) - 1
+    arm(graph, node)
