@@ -84,8 +84,7 @@ class Backup(Driver):
             self.holder.let_go()
         self.unfilter()
         for node in self.extra:
-            if not node.parents and node.name in self.graph.nodes:
-                self.graph.remove(node.name)
+            self.graph.release(node)
         self.extra = []
 
     def unfilter(self) -> None:
@@ -139,7 +138,7 @@ def prepare_backup(machine: FakeQemu, arguments: dict[str, Any], *, drive: bool,
         job = _prepare(machine, driver, arguments, txn)
     except CommandError:
         for node in driver.extra:
-            graph.remove(node.name)
+            graph.release(node)
         raise
     job.pause_count += 1
     return job

@@ -68,7 +68,7 @@ class Commit(Driver):
         self.graph.replace(self.top, self.base)
         self.base.absorb(moved)
         if self.overlay is not None:
-            rename(self.overlay, self.backing_file or self.base.filename, self.base.driver)
+            rename(self.graph, self.overlay, self.backing_file or self.base.filename, self.base.driver)
 
     def clean(self, job: Job) -> None:
         """Give back whatever it held."""

@@ -21,8 +21,8 @@ __all__ = ["blockdev_amend", "blockdev_create"]
 
 #: The drivers that can make an image; of them, those that this fake makes have a hand of their own.
 CREATORS = (
-    "file", "gluster", "host_device", "luks", "nfs", "parallels", "qcow", "qcow2", "qed", "raw", "rbd", "ssh",
-    "vdi", "vhdx", "vmdk", "vpc",
+    "file", "gluster", "luks", "nfs", "parallels", "qcow", "qcow2", "qed", "rbd", "ssh", "vdi", "vhdx",
+    "vmdk", "vpc",
 )  # fmt: skip
 AMENDERS = ("luks", "qcow2")
 

@@ -82,6 +82,8 @@ class Jobs:
             job.enter("created")
         except CommandError:
             self.jobs.remove(job)
+            if job.txn is not None:
+                job.txn.leave(job)
             raise
         if speed < 0:
             job.drop()

@@ -117,8 +117,7 @@ class Mirror(Driver):
             node.read_only = True
         self.opened = []
         for node in self.extra:
-            if not node.parents and node.name in self.graph.nodes:
-                self.graph.remove(node.name)
+            self.graph.release(node)
         self.extra = []
 
     def _unfilter(self) -> None:
@@ -147,7 +146,7 @@ def blockdev_mirror(machine: FakeQemu, arguments: dict[str, Any]) -> None:
     node = root_node(machine, str(arguments["device"]))
     target = graph.lookup(arguments["target"], arguments["target"])
     driver = Mirror(graph, node, target)
-    driver.zeroed = arguments["sync"] == "full" and not target.discard
+    driver.zeroed = arguments["sync"] == "full" and target.discard != "unmap"
     mirror(machine, driver, arguments)
 
 
@@ -252,7 +251,7 @@ def _start(machine: FakeQemu, name: str, driver: Mirror, arguments: dict[str, An
 def _hold(driver: Mirror, name: str, filter_: BlockNode) -> None:
     graph, source, target = driver.graph, driver.source, driver.target
     holder = driver.holder = Holder(graph, driver.kind, name)
-    holder.hold("main node", filter_, CONSISTENT_READ, ALL)
+    holder.hold("main node", filter_, CONSISTENT_READ, CONSISTENT_READ | WRITE_UNCHANGED | WRITE)
     holder.block(source)
     inside = chain_has(source, target)
     perm, shared = WRITE, WRITE_UNCHANGED

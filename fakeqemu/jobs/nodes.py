@@ -55,7 +55,9 @@ class Holder(User):
         Raises:
             CommandError: the permissions do not go together with those of others.
         """
-        self.edges.append(self.graph.attach(self, name, node, 0, perm, shared))
+        edge = self.graph.attach(self, name, node, 0, perm, shared)
+        edge.fixed = True
+        self.edges.append(edge)
         self.block(node)
 
     def use(self, user: User, node: BlockNode, perm: int, shared: int) -> None:
@@ -64,7 +66,9 @@ class Holder(User):
         Raises:
             CommandError: the permissions do not go together with those of others.
         """
-        self.edges.append(self.graph.attach(user, "root", node, 0, perm, shared))
+        edge = self.graph.attach(user, "root", node, 0, perm, shared)
+        edge.fixed = True
+        self.edges.append(edge)
 
     def block(self, node: BlockNode) -> None:
         """Refuse operations on a node."""
@@ -102,9 +106,18 @@ def held(top: BlockNode, end: BlockNode | None) -> int:
     return min(sum(node.allocated() for node in above(top, end) if not node.kind.filter), top.size)
 
 
-def rename(overlay: BlockNode, name: str, form: str) -> None:
+def rename(graph: Graph, overlay: BlockNode, name: str, form: str) -> None:
     """Write into an overlay's header what its backing file is called now; nothing if it has none."""
-    overlay.backing_named = (name, form) if name else None
+    image, path = overlay.image, overlay.protocol().path
+    if image is None:
+        return
+    backing, backing_format = (name, form) if name else (None, None)
+    if path is not None and image.format == "qcow2":
+        from fakeqemu.block.images import rewrite_backing
+
+        rewrite_backing(graph.files, path, image, backing, backing_format)
+    image.backing, image.backing_format = backing, backing_format
+    image.auto_backing = backing
 
 
 def job_name(arguments: dict[str, Any], node: BlockNode) -> str:
@@ -162,12 +175,12 @@ def skip_implicit(node: BlockNode) -> BlockNode:
 def find_backing(top: BlockNode, name: str) -> BlockNode | None:
     """The image of that file name below ``top`` (bdrv_find_backing_image)."""
     for node in top.chain():
-        named = node.backing_named
+        named = node.image.backing if node.image is not None else None
         under = node.backing
         if node.kind.filter or under is None:
             continue
         under = skip_filters(under)
-        if name == under.filename or (named is not None and named[0] == name):
+        if name in (under.filename, named):
             return under
     return None
 

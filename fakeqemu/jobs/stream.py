@@ -69,7 +69,7 @@ class Stream(Driver):
         self.graph.set_backing(self.node, self.base)
         base = None if self.base is None else skip_filters(self.base)
         name = self.backing_file or (base.filename if base is not None else "")
-        rename(self.node, name, base.driver if base is not None else "")
+        rename(self.graph, self.node, name, base.driver if base is not None else "")
         self._unfilter()
 
     def clean(self, job: Job) -> None:
@@ -166,8 +166,8 @@ def _start(machine: FakeQemu, node: BlockNode, base: BlockNode | None, arguments
         raise
     holder = driver.holder = Holder(graph, "stream", name)
     try:
-        holder.hold("main node", driver.filter, 0, ALL & ~WRITE)
-        holder.hold("active node", target, CONSISTENT_READ, ALL)
+        holder.hold("main node", driver.filter, 0, ALL)
+        holder.hold("active node", target, 0, CONSISTENT_READ | WRITE_UNCHANGED | WRITE)
         for one in above(target, base)[1:]:
             holder.hold("intermediate node", one, 0, CONSISTENT_READ | WRITE_UNCHANGED)
     except CommandError:

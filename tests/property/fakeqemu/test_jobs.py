@@ -21,7 +21,7 @@ OLD_VERBS = (
 NAMES = ("a", "b", "c")
 
 
-class Any_(Driver):
+class Whatever(Driver):
     """A driver that may do what drivers may."""
 
     __slots__ = ("block", "kind", "refuses", "swift", "two_phase")
@@ -37,7 +37,7 @@ class Any_(Driver):
 
 
 drivers = st.builds(
-    Any_, two_phase=st.booleans(), swift=st.booleans(), block=st.booleans(), refuses=st.booleans()
+    Whatever, two_phase=st.booleans(), swift=st.booleans(), block=st.booleans(), refuses=st.booleans()
 )
 starts = st.tuples(
     st.just("start"),
