@@ -289,9 +289,13 @@ class FakeQemu:
     def profile(self) -> Profile:
         """The recorded facts; loaded when first asked for."""
         if self._profile is None:
-            from fakeqemu.profile import profile_for
+            from fakeqemu.profile import Profile, profile_for, profile_named
 
-            self._profile = profile_for(self.line.program)
+            name: str | None = self.word("profile")
+            if name is None:
+                self._profile = profile_for(self.line.program)
+            else:
+                self._profile = Profile(name) if name.startswith("/") else profile_named(name)
         return self._profile
 
     @property

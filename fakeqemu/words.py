@@ -152,6 +152,20 @@ class StartRule(Strict):
             )  # fmt: skip
         return name
 
+    @field_validator("profile")
+    @classmethod
+    def _recorded(cls, name: str | None) -> str | None:
+        folder = FilePath(__file__).parent / "profiles"
+        files = [path.name.removesuffix(".json.gz") for path in folder.glob("*.json.gz")]
+        known = sorted({*files, *(file.partition("-")[0] for file in files)})
+        there = name is not None and name.startswith("/") and FilePath(name).is_file()
+        if name is not None and name not in known and not there:
+            raise PydanticCustomError(
+                "profile", "unknown profile {word}{hint}; known: {known}, or a file by its whole path",
+                {"word": repr(name), "hint": meant(name, known), "known": ", ".join(known)},
+            )  # fmt: skip
+        return name
+
     @field_validator("ctl")
     @classmethod
     def _filled(cls, path: str | None) -> str | None:
