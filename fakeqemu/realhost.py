@@ -25,6 +25,14 @@ class RealHost(Host):
             return error.strerror
         return None
 
+    def kind(self, path: str) -> str | None:
+        """What a path leads to; None when it leads nowhere."""
+        try:
+            mode = posix.stat(path).st_mode >> 12
+        except OSError:
+            return None
+        return {8: "file", 4: "directory", 2: "device", 6: "device"}.get(mode, "other")
+
     def virtual_size(self, path: str, *, raw: bool) -> int | None:
         """Size of the disk in an image: from a qcow2 header, or the size of the file in sectors."""
         try:
