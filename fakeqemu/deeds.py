@@ -33,7 +33,7 @@ MAX_OVERSIZE = 64 << 20
 
 _END = ("signal", "exit", "kill")
 #: What can be done at any moment of a machine that runs.
-_WORLD = ("emit", "guest", "garbage", "close", "slow", "stop_reading", "stall", *_END)
+_WORLD = ("emit", "guest", "io_error", "garbage", "close", "slow", "stop_reading", "stall", *_END)
 #: What becomes of the bytes of a message.
 _BYTES = ("duplicate", "reorder", "split", "corrupt", "truncate")
 #: What becomes of what a message says.
@@ -59,7 +59,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     "agent": ("delay", "error", "drop", "reply", *_SENSE, *_WORLD),
     "job": ("delay", "error", "drop", *_WORLD),
     "migration": ("delay", "error", "drop", *_WORLD),
-    "block": ("delay", "error", "drop", *_WORLD),
     "guest": ("delay", "drop", *_WORLD),
     "signal": ("delay", "drop", "emit", "guest", "close", "stall", *_END),
     "eof": ("delay", "drop", "emit", "guest", "stall", *_END),
@@ -152,6 +151,15 @@ class Split(Strict):
     gap: Duration = 0
 
 
+class IoError(Strict):
+    """A disk fails under the guest: BLOCK_IO_ERROR, and a stop where the device's policy says so."""
+
+    device: Annotated[str, Field(min_length=1)] | None = None
+    operation: Literal["read", "write"] = "write"
+    nospace: Yes | None = None
+    reason: str | None = None
+
+
 class Do(Strict):
     """What a rule does. Several words act in the order delay, stall, last words, effect."""
 
@@ -189,6 +197,9 @@ class Do(Strict):
         None, description="Send an event, or several, at once or `after` a time."
     )
     guest: Literal[GUEST] | None = Field(None, description="Something happens inside the guest.")  # type: ignore[valid-type]
+    io_error: IoError | None = Field(
+        None, description="A disk (the first, or `device`) fails under the guest."
+    )
     close: Yes | None = Field(None, description="Close the connection; at a time: all monitors'.")
     slow: Rate | None = Field(None, description="From now on bytes leave at this rate.")
     stop_reading: Span | None = Field(

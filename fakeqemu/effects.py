@@ -49,6 +49,10 @@ def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int]) -> None:
         from fakeqemu.guest import ACTS
 
         ACTS[do["guest"]](machine)
+    if "io_error" in do:
+        from fakeqemu.trouble import io_error
+
+        io_error(machine, do["io_error"])
     for number in conns:
         _to_connection(machine, do, number)
     if "exit" in do:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["commanded", "heard", "replied"]
 
 #: Words of a rule that are not about the reply.
-_OTHERS = ("emit", "guest", "slow", "stop_reading", "close", "signal", "exit", "kill")
+_OTHERS = ("emit", "guest", "io_error", "slow", "stop_reading", "close", "signal", "exit", "kill")
 #: Words that put something in the place of the reply; the command is carried out all the same.
 _INSTEAD = frozenset({"drop", "garbage", "oversize", "reply"})
 

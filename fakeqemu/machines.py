@@ -30,7 +30,7 @@ def _powerdown(value: object) -> int | str:
 
 def _absent(value: object) -> bool:
     if value is not False:
-        raise PydanticCustomError("agent", "`false`, or how it answers: {{after: 5s, ...}}")
+        raise PydanticCustomError("agent", "`false`, or how it answers: {after: 5s, ...}")
     return False
 
 

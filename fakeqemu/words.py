@@ -50,7 +50,6 @@ MATCHED: dict[str, str] = {
     "agent": "a command of the agent",
     "job": "`ID:STATUS`",
     "migration": "`setup`, `active`, `pass N`, `device`, `completed`, ...",
-    "block": "`read`, `write` or `flush`, and a node: `write:libvirt-1-format`",
     "guest": "what the guest does",
     "signal": "a signal",
     "exit": "the exit status",
@@ -173,7 +172,7 @@ class StartRule(Strict):
             try:
                 path.format(pid=1, name="vm")
             except (KeyError, IndexError, ValueError, AttributeError):
-                raise PydanticCustomError("ctl", "only {{pid}} and {{name}} can be filled in") from None
+                raise PydanticCustomError("ctl", "only `{pid}` and `{name}` can be filled in") from None
         return path
 
     @model_validator(mode="after")
@@ -236,7 +235,19 @@ class OnRule(Strict):
 
 #: Deeds that may come before or after the step.
 _PLACED = frozenset(
-    {"close", "emit", "exit", "garbage", "guest", "kill", "signal", "slow", "stall", "stop_reading"}
+    {
+        "close",
+        "emit",
+        "exit",
+        "garbage",
+        "guest",
+        "io_error",
+        "kill",
+        "signal",
+        "slow",
+        "stall",
+        "stop_reading",
+    }
 )
 
 
