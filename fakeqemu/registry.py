@@ -33,6 +33,7 @@ FAMILIES = (
     "export",
     "fds",
     "human",
+    "input",
     "job",
     "medium",
     "memory",
@@ -92,26 +93,29 @@ class Deferred:
 class Command:
     """A modelled command: ``run(machine, session[, arguments])`` returns the value of its reply."""
 
-    __slots__ = ("name", "run", "takes")
+    __slots__ = ("checked", "name", "run", "takes")
 
-    def __init__(self, name: str, run: Callable[..., Any], *, takes: bool) -> None:
-        self.name, self.run, self.takes = name, run, takes
+    def __init__(self, name: str, run: Callable[..., Any], *, takes: bool, checked: bool = True) -> None:
+        self.name, self.run, self.takes, self.checked = name, run, takes, checked
 
 
 COMMANDS: dict[str, Command] = {}
 _loaded: list[bool] = []
 
 
-def command(name: str, *, takes: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def command(
+    name: str, *, takes: bool = False, checked: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the model of a QMP command.
 
     Args:
         name: the command.
         takes: whether it has arguments; they are checked against the schema before it runs.
+        checked: false for a command that takes whatever it is given (QAPI's ``'gen': false``).
     """
 
     def register(run: Callable[..., Any]) -> Callable[..., Any]:
-        COMMANDS[name] = Command(name, run, takes=takes)
+        COMMANDS[name] = Command(name, run, takes=takes, checked=checked)
         return run
 
     return register

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["device_add", "device_del", "query_pci"]
 
 
-@command("device_add", takes=True)
+@command("device_add", takes=True, checked=False)
 def device_add(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None:
     """Plug a device in: everything but ``driver`` and ``bus`` is a property of its model."""
     del session
