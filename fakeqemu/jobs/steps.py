@@ -41,6 +41,9 @@ def take(job: Job, status: str, act: Callable[[], None], failed: Callable[[], No
         raise CommandError(error["class"], error["desc"])
 
     def trip() -> None:
+        if job.error is not None:  # it has failed already, and only goes its way
+            act()
+            return
         outcome = job.trouble(error["desc"], "write" if "No space left" in error["desc"] else "read")
         if outcome == "ignore":
             act()
