@@ -36,7 +36,7 @@ def query_dump(machine: FakeQemu, session: Session) -> dict[str, Any]:
 @command("dump-guest-memory", takes=True)
 def dump_guest_memory(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Deferred | None:
     """Write all of the guest's memory down; the reply waits for the end unless detached."""
-    from fakeqemu.dumps.dump import dump_of, segments
+    from fakeqemu.dumps.dump import NAMES, dump_of, segments
     from fakeqemu.dumps.elf import header, kdump
     from fakeqemu.registry import Deferred
 
@@ -59,8 +59,7 @@ def dump_guest_memory(machine: FakeQemu, session: Session, arguments: dict[str, 
         data, size = kdump(total // 4096, line.cpus), 0
     else:
         data = header(line.program.rpartition("-")[2], line.cpus, pieces, sparse=fd is None)
-        # The names of the sections come last.
-        size = len(data) + total + 11
+        size = len(data) + total + len(NAMES)
     if fd is not None:
         dump.to_descriptor(fd, data)
     else:

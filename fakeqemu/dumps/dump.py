@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.machine import FakeQemu
 
-__all__ = ["Dump", "dump_of", "segments"]
+__all__ = ["NAMES", "Dump", "dump_of", "segments"]
 
 SECOND = 1_000_000_000
 #: Bytes of memory that are written each second.
@@ -23,6 +23,8 @@ RATE = 4 << 30
 GIB = 1 << 30
 #: Where main memory begins, by architecture, when not at 0.
 _BASES = {"aarch64": 0x4000_0000, "riscv64": 0x8000_0000}
+#: The names of the sections, the last bytes of a core file.
+NAMES = b"\0.shstrtab\0"
 _BIOS = (0xFFFC_0000, 0x4_0000)
 #: Where firmware puts the video memory.
 _VIDEO = 0xFD00_0000
@@ -96,7 +98,7 @@ class Dump:
         machine = self._machine
         reason = machine.host.write(path, data, truncate=True)
         if reason is None and size > len(data):
-            reason = machine.host.resize(path, size)
+            reason = machine.host.resize(path, size) or machine.host.write(path, NAMES, offset=size - len(NAMES))
         if reason is not None:
             self.end(f"dump: failed to save memory: {reason}")
         else:
@@ -144,7 +146,7 @@ class _Output(Channel):
         if reason is not None:
             self._dump.end(f"dump: failed to save memory: {reason}")
             return
-        machine.do(0, Send(self.conn, self._data))
+        machine.do(0, Send(self.conn, self._data + NAMES))
         machine.later(self._dump.took_ns, lambda: machine.do(0, Drain(self.conn)))
 
     def drained(self, machine: FakeQemu) -> None:

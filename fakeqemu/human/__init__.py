@@ -9,12 +9,23 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
+    from fakeqemu.registry import Deferred
+    from fakeqemu.session import Session
 
 __all__ = ["execute"]
 
 
-def execute(machine: FakeQemu, line: str) -> str:
-    """Carry a line out; its output, with newlines as printed."""
+def execute(machine: FakeQemu, line: str, session: Session | None = None) -> str | Deferred:
+    """Carry a line out.
+
+    Args:
+        machine: the machine.
+        line: as it was typed, without its newline.
+        session: the monitor whose descriptors the line may name.
+
+    Returns:
+        What is printed, newlines as QEMU writes them (``\\n``), or a `fakeqemu.registry.Deferred` of it.
+    """
     from fakeqemu.human.table import run
 
-    return run(machine, line)
+    return run(machine, session, line)
