@@ -1,7 +1,7 @@
 """What the machine has plugged into its character devices: consoles, agents, the monitor for people.
 
-Knows which of them speaks to a client. Must not know what those say. Small: a machine with a terminal has it on its
-start-up path.
+Knows which of them speaks to a client. Must not know what those say. Small: a machine with a terminal has
+it on its start-up path.
 """
 
 from __future__ import annotations

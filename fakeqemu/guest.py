@@ -1,8 +1,8 @@
 """The machine's run state, and what a guest does to it.
 
-Knows softmmu/runstate.c, hw/watchdog/watchdog.c and hw/misc/pvpanic.c of QEMU 7.2: which events a change sends,
-and how the -action settings turn a request into another. What runs inside (`fakeqemu.guests`) is told, and asked,
-only when there is something to notice of it.
+Knows softmmu/runstate.c, hw/watchdog/watchdog.c and hw/misc/pvpanic.c of QEMU 7.2: which events a change
+sends, and how the -action settings turn a request into another. What runs inside (`fakeqemu.guests`) is
+told, and asked, only when there is something to notice of it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTS", "crash_loaded", "hang", "inside", "panic", "power_off", "powerdown", "request_reset",
-    "request_shutdown", "reset", "resume", "settle_balloon", "stop", "suspend", "suspend_disk", "system_reset",
-    "wake_up", "watchdog",
+    "request_shutdown", "reset", "resume", "settle_balloon", "stop", "suspend", "suspend_disk",
+    "system_reset", "wake_up", "watchdog",
 ]  # fmt: skip
 
 #: States from which only a reset leads on (runstate_needs_reset); a guest that panicked may run on.
@@ -70,10 +70,12 @@ def _boot(machine: FakeQemu) -> None:
 
 
 def stop(machine: FakeQemu, state: str = "paused") -> None:
-    """vm_stop(): only a running machine changes, and only it says so."""
+    """vm_stop(): only a running machine changes, and says so; jobs come to rest for a moment anyway."""
     if machine.runstate == "running":
         machine.change(state)
         machine.emit("STOP")
+    if "jobs" in machine.parts:
+        machine.parts["jobs"].drain()
 
 
 def request_shutdown(machine: FakeQemu, reason: str, *, guest: bool) -> None:
@@ -95,6 +97,9 @@ def request_reset(machine: FakeQemu, reason: str, *, guest: bool) -> None:
     if within is not None:
         within.devices_reset()
     machine.emit("RESET", {"guest": guest, "reason": reason})
+    hardware = machine.parts.get("hardware")
+    if hardware is not None:
+        machine.afterwards(hardware.reset)
     machine.powerdown_pending = False
     if machine.runstate not in ("running", "inmigrate", "finish-migrate"):
         machine.change("prelaunch")
@@ -240,13 +245,10 @@ def watchdog(machine: FakeQemu) -> None:
 
 def settle_balloon(machine: FakeQemu) -> None:
     """The guest's balloon driver moves to the target."""
-    from fakeqemu.model import model_of
+    from fakeqemu.hardware import registry_of
+    from fakeqemu.hardware.balloon import settle
 
-    model = model_of(machine)
-    target = min(machine.balloon or machine.line.ram, machine.line.ram)
-    if target != model.actual:
-        model.actual = target
-        machine.afterwards(lambda: machine.emit("BALLOON_CHANGE", {"actual": target}))
+    settle(registry_of(machine))
 
 
 #: What a script's ``guest:`` may make the guest do.

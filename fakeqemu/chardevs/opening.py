@@ -1,7 +1,7 @@
 """How a character device is opened while the machine runs, and reconnected.
 
-Knows qemu_chr_new_from_opts() and chardev/char-socket.c of QEMU 7.2: what is checked, in which words it is refused.
-Must not know who uses a character device.
+Knows qemu_chr_new_from_opts() and chardev/char-socket.c of QEMU 7.2: what is checked, in which words it is
+refused. Must not know who uses a character device.
 """
 
 from __future__ import annotations

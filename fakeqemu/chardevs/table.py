@@ -36,7 +36,8 @@ class Chardevs:
     """The character devices by id, in order of creation.
 
     Attributes:
-        open_ports: devices whose guest side is open (virtio-serial ports), by the id of their character device.
+        open_ports: devices whose guest side is open (virtio-serial ports), by the id of their character
+        device.
     """
 
     __slots__ = ("_machine", "all", "open_ports")

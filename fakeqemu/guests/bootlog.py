@@ -16,7 +16,7 @@ _KERNEL = (
     (0, "Linux version {release} (builder@localhost) {version}"),
     (
         0,
-        "Command line: BOOT_IMAGE=/boot/vmlinuz-{release} root=/dev/vda1 ro console=tty0 console=ttyS0,115200",
+        "Command line: BOOT_IMAGE=/vmlinuz-{release} root=/dev/vda1 ro console=tty0 console=ttyS0",
     ),
     (0, "BIOS-provided physical RAM map:"),
     (5, "DMI: QEMU {machine}"),

@@ -63,30 +63,31 @@ class Console:
             return
         echo = bytearray()
         for byte in data:
-            if byte in b"\r\n":
-                self.backend.write(self.guest.machine, bytes(echo) + b"\r\n")
+            if byte in b"\r\n\x03\x04":
+                echo += b"^C\r\n" if byte == 3 else b"\r\n" if byte != 4 else b""
+                self.backend.write(self.guest.machine, bytes(echo))
                 echo.clear()
                 line = self._line.decode("utf-8", "replace")
                 self._line.clear()
-                self._entered(line)
+                self._ended(byte, line)
             elif byte in b"\x08\x7f":
                 if self._line:
                     self._line.pop()
                     echo += b"" if self._state == "password" else b"\b \b"
-            elif byte in b"\x03\x04":
-                self._line.clear()
-                self.backend.write(self.guest.machine, bytes(echo) + (b"^C\r\n" if byte == 3 else b""))
-                echo.clear()
-                if byte == 4 or self._state != "shell":
-                    self.login()
-                else:
-                    self._prompt()
             elif byte >= 0x20 and len(self._line) < MAX_LINE:
                 self._line.append(byte)
-                if self._state != "password":
-                    echo.append(byte)
+                echo += b"" if self._state == "password" else bytes((byte,))
         if echo:
             self.backend.write(self.guest.machine, bytes(echo))
+
+    def _ended(self, byte: int, line: str) -> None:
+        """A line was ended: entered, given up (^C), or with it the session (^D)."""
+        if byte in b"\r\n":
+            self._entered(line)
+        elif byte == 4 or self._state != "shell":
+            self.login()
+        else:
+            self._prompt()
 
     def _prompt(self) -> None:
         host = self.guest.system.hostname

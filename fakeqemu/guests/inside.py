@@ -57,7 +57,8 @@ class Guest:
     """
 
     __slots__ = (
-        "_ports", "_system", "_waiting", "agent", "booted_ns", "boots", "consoles", "machine", "screen", "state",
+        "_ports", "_system", "_waiting", "agent", "booted_ns", "boots", "consoles", "machine", "screen",
+        "state",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu) -> None:
@@ -141,6 +142,9 @@ class Guest:
 
     def _booted(self) -> None:
         self.state = "up"
+        networks = self.machine.parts.get("networks")
+        if networks is not None:
+            networks.guest_came_up()
         for console in self.consoles:
             console.login()
         if self.agent is not None:
@@ -270,6 +274,29 @@ class Guest:
         for line in text.replace("\r", "").split("\n")[: -1 if text.endswith("\n") else None]:
             screen.append(line)
         del screen[:-ROWS]
+
+    def pictured(self) -> list[str]:
+        """The lines of its screen; a guest that nobody watched so far has a login on it all the same."""
+        if not self.screen and self.state in ("off", "up") and self.machine.boot_done is not None:
+            system = self.system
+            waiting = self.machine.boot_done > self.machine.now_ns
+            if not waiting:
+                return [
+                    f"{system.os['pretty-name']} {system.hostname} tty1",
+                    "",
+                    f"{system.hostname} login: ",
+                ]
+        return self.screen
+
+    def interrupted(self) -> None:
+        """An NMI came."""
+        from fakeqemu.guests.bootlog import stamped
+
+        for line in (
+            "Uhhuh. NMI received for unknown reason 30 on CPU 0.",
+            "Dazed and confused, but trying to continue",
+        ):
+            self.say(stamped(self, line))
 
     # -- state ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The programs of a guest: what they print and how they end.
 
-Knows a handful of them, and those a script has. Must not know who starts one: the agent, or somebody at a console.
+Knows a handful of them, and those a script has. Must not know who starts one: the agent, or somebody at a
+console.
 """
 
 from __future__ import annotations
@@ -75,11 +76,9 @@ def run(system: System, line: str, *, user: str = "root") -> Result:
     """Carry out a line of the shell: commands with ``;``, ``&&`` and ``>``; it knows no pipes."""
     total = Result()
     for command in line.replace("&&", ";&").split(";"):
-        if command.startswith("&"):
-            if total.code:
-                break
-            command = command[1:]
-        words, target = _split(command)
+        if command.startswith("&") and total.code:
+            break
+        words, target = _split(command.removeprefix("&"))
         if not words:
             continue
         if words[0] == "exit":
@@ -250,10 +249,26 @@ def _fail(_system: System, _words: list[str], _given: bytes, _user: str) -> Resu
 
 
 _PROGRAMS: dict[str, Callable[[System, list[str], bytes, str], Result]] = {
-    "bash": _shell, "cat": _cat, "date": _date, "dmesg": _say(lambda system: "\n".join(system.guest.screen) + "\n"),
-    "echo": _echo, "false": _fail, "halt": _end("halt"), "hostname": _say(lambda system: f"{system.hostname}\n"),
-    "id": _id, "ls": _ls, "poweroff": _end("poweroff"), "pwd": _say(lambda _: "/root\n"), "reboot": _end("reboot"),
-    "sh": _shell, "shutdown": _end("shutdown"), "sleep": _sleep, "sync": _say(lambda _: ""),
-    "systemctl": _end("systemctl"), "true": _say(lambda _: ""), "uname": _uname, "uptime": _uptime,
+    "bash": _shell,
+    "cat": _cat,
+    "date": _date,
+    "dmesg": _say(lambda system: "\n".join(system.guest.screen) + "\n"),
+    "echo": _echo,
+    "false": _fail,
+    "halt": _end("halt"),
+    "hostname": _say(lambda system: f"{system.hostname}\n"),
+    "id": _id,
+    "ls": _ls,
+    "poweroff": _end("poweroff"),
+    "pwd": _say(lambda _: "/root\n"),
+    "reboot": _end("reboot"),
+    "sh": _shell,
+    "shutdown": _end("shutdown"),
+    "sleep": _sleep,
+    "sync": _say(lambda _: ""),
+    "systemctl": _end("systemctl"),
+    "true": _say(lambda _: ""),
+    "uname": _uname,
+    "uptime": _uptime,
     "whoami": lambda _system, _words, _given, user: Result(f"{user}\n"),
-}  # fmt: skip
+}

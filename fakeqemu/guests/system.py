@@ -38,7 +38,10 @@ _OS = {
     "id": "debian",
 }
 #: Directories that are there without any file in them.
-_DIRECTORIES = ("/", "/dev", "/etc", "/home", "/mnt", "/proc", "/root", "/run", "/tmp", "/usr", "/var")
+_DIRECTORIES = (
+    "/",
+    *(f"/{name}" for name in ("dev", "etc", "home", "mnt", "proc", "root", "run", "tmp", "usr", "var")),
+)
 
 
 class System:
@@ -233,8 +236,8 @@ def _interface(name: str, mac: str, addresses: list[str], seconds: int) -> dict[
         number = int(prefix) if prefix.isdigit() else 64 if kind == "ipv6" else 24
         listed.append({"ip-address-type": kind, "ip-address": address, "prefix": number})
     passed = {
-        "tx-packets": seconds, "tx-errs": 0, "rx-bytes": 180 * seconds, "rx-dropped": 0, "rx-packets": 2 * seconds,
-        "rx-errs": 0, "tx-bytes": 90 * seconds, "tx-dropped": 0,
+        "tx-packets": seconds, "tx-errs": 0, "rx-bytes": 180 * seconds, "rx-dropped": 0,
+        "rx-packets": 2 * seconds, "rx-errs": 0, "tx-bytes": 90 * seconds, "tx-dropped": 0,
     }  # fmt: skip
     found: dict[str, Any] = {"name": name}
     if listed:

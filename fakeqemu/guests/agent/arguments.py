@@ -1,7 +1,7 @@
 """The arguments of the agent's commands, and how qemu-ga complains of them.
 
-Knows qga/qapi-schema.json of QEMU 7.2 and the texts of qapi/qobject-input-visitor.c. Must not know what a command
-does.
+Knows qga/qapi-schema.json of QEMU 7.2 and the texts of qapi/qobject-input-visitor.c. Must not know what a
+command does.
 """
 
 from __future__ import annotations

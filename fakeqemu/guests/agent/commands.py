@@ -53,7 +53,7 @@ def _info(agent: Agent, _: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# -- how it ends ----------------------------------------------------------------------------------------------
+# -- how it ends -----------------------------------------------------------------------------------
 
 
 def _shutdown(agent: Agent, arguments: dict[str, Any]) -> type[Silent]:
@@ -86,7 +86,7 @@ def _suspend(mode: str) -> Run:
     return run
 
 
-# -- the clock, and names -------------------------------------------------------------------------------------
+# -- the clock, and names --------------------------------------------------------------------------
 
 
 def _set_time(agent: Agent, arguments: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ def _timezone(agent: Agent, _: dict[str, Any]) -> dict[str, Any]:
     return {"zone": own.get("zone", "UTC"), "offset": own.get("offset", 0)}
 
 
-# -- CPUs and memory ------------------------------------------------------------------------------------------
+# -- CPUs and memory -------------------------------------------------------------------------------
 
 
 def _vcpus(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
@@ -163,13 +163,14 @@ def _cpustats(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "cpu": number, "guestnice": 0, "idle": up * 97 // 100, "steal": 0, "iowait": up // 200,
-            "system": up // 100, "guest": 0, "nice": 0, "irq": 0, "type": "linux", "user": up // 70, "softirq": 0,
+            "system": up // 100, "guest": 0, "nice": 0, "irq": 0, "type": "linux", "user": up // 70,
+            "softirq": 0,
         }
         for number in agent.guest.system.cpus()
     ]  # fmt: skip
 
 
-# -- disks and file systems -----------------------------------------------------------------------------------
+# -- disks and file systems ------------------------------------------------------------------------
 
 
 def _address(name: str, bus: str, unit: int) -> dict[str, Any]:
@@ -182,7 +183,8 @@ def _address(name: str, bus: str, unit: int) -> dict[str, Any]:
 def _disks(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
-            "name": f"/dev/{name}", "dependencies": [], "partition": False, "address": _address(name, bus, unit),
+            "name": f"/dev/{name}", "dependencies": [], "partition": False,
+            "address": _address(name, bus, unit),
         }
         for unit, (name, bus) in enumerate(agent.guest.system.disks())
     ]  # fmt: skip
@@ -191,11 +193,12 @@ def _disks(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
 def _diskstats(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
     seconds = agent.guest.system.uptime_ns // SECOND_NS
     quiet = (
-        "discard-sectors", "discard-ios", "discard-ticks", "flush-ios", "write-merges", "ios-pgr", "read-merges",
-        "discard-merges", "flush-ticks",
+        "discard-sectors", "discard-ios", "discard-ticks", "flush-ios", "write-merges", "ios-pgr",
+        "read-merges", "discard-merges", "flush-ticks",
     )  # fmt: skip
     stats = dict.fromkeys(quiet, 0) | {
-        "write-ios": seconds, "write-sectors": 8 * seconds, "write-ticks": seconds, "read-ios": 2000 + seconds,
+        "write-ios": seconds, "write-sectors": 8 * seconds, "write-ticks": seconds, 
+        "read-ios": 2000 + seconds,
         "read-sectors": 160000 + 8 * seconds, "read-ticks": 900 + seconds, "total-ticks": 950 + seconds,
         "weight-ticks": 1000 + 2 * seconds,
     }  # fmt: skip
@@ -229,7 +232,7 @@ def _thaw(agent: Agent, _: dict[str, Any]) -> int:
     return number
 
 
-# -- accounts -------------------------------------------------------------------------------------------------
+# -- accounts --------------------------------------------------------------------------------------
 
 
 def _password(agent: Agent, arguments: dict[str, Any]) -> None:
@@ -282,7 +285,7 @@ def _remove_keys(agent: Agent, arguments: dict[str, Any]) -> None:
         system.keys[user] = [key for key in system.keys[user] if key not in arguments["keys"]]
 
 
-# -- files ----------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def _open(agent: Agent, arguments: dict[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """The files that clients of the agent have open.
 
-Knows qga/commands-posix.c of QEMU 7.2: modes, handles and what stdio says. Must not know where contents are kept.
+Knows qga/commands-posix.c of QEMU 7.2: modes, handles and what stdio says. Must not know where contents are
+kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The agent's end of its virtio-serial port: opening, listening, answering.
 
-Knows qga/main.c and the dispatch of qapi/qmp-dispatch.c as qemu-ga uses it. Must not know what a command does.
+Knows qga/main.c and the dispatch of qapi/qmp-dispatch.c as qemu-ga uses it. Must not know what a command
+does.
 
 The ``agent`` of a script's ``guest:`` word: ``after`` (from the end of the boot to the open port), ``delay``
 (before each answer), ``unresponsive`` (the port is open, nobody answers), ``disabled`` (commands that are not
@@ -143,9 +144,12 @@ class Agent:
         delay = int(words.get("delay") or 0)
         for message, error in self._reader.feed(data):
             if delay:
-                self.guest.later(delay, lambda message=message, error=error: self._take(message, error))  # type: ignore[misc]
+                self._later(delay, message, error)
             else:
                 self._take(message, error)
+
+    def _later(self, delay_ns: int, message: Any, error: str | None) -> None:
+        self.guest.later(delay_ns, lambda: self._take(message, error))
 
     # -- messages -------------------------------------------------------------------------------------------
 
