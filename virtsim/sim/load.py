@@ -146,7 +146,7 @@ def load_scenario(path: str, name: str | None = None) -> Loaded:
         folder=reading.folder,
         scenario=scenario,
         cast=cast,
-        scripts=_scripts_by_domain(scripts, cast),
+        scripts=_scripts_by_domain(scripts, cast, str(reading.folder)),
         lines={place: at[0] for place, at in document.values.items() if "steps" in place},
         warnings=tuple(sorted(set(reading.warnings))),
     )
@@ -311,7 +311,7 @@ def _check_scripts(reading: _Reading, fake: dict[str, Any], names: set[str]) -> 
     for name, rules in fake.items():
         if name != "*" and name not in names:
             reading.wrong(("fake", name), f"no domain {name!r}{nearest(name, names)}", key=True)
-        mistakes = script_mistakes(rules)
+        mistakes = script_mistakes(rules, str(reading.folder))
         for path, message in mistakes:
             reading.wrong(("fake", name, *path), message, key=bool(path) and isinstance(path[-1], str))
         if not mistakes:
@@ -319,7 +319,7 @@ def _check_scripts(reading: _Reading, fake: dict[str, Any], names: set[str]) -> 
     return right
 
 
-def _scripts_by_domain(rules: dict[str, Any], cast: Casting) -> dict[str, dict[str, Any]]:
+def _scripts_by_domain(rules: dict[str, Any], cast: Casting, folder: str) -> dict[str, dict[str, Any]]:
     """Compile each domain's rules: its own, its template's, and those for all."""
     compiled: dict[tuple[str, ...], dict[str, Any]] = {}
     result = {}
@@ -330,7 +330,7 @@ def _scripts_by_domain(rules: dict[str, Any], cast: Casting) -> dict[str, dict[s
         if keys not in compiled:
             # "at: start" words override earlier ones, "on" rules are first come first served: so general ones
             # stand first among the former and last among the latter.
-            compiled[keys] = compile_rules(_ordered([rules[key] for key in keys]))
+            compiled[keys] = compile_rules(_ordered([rules[key] for key in keys]), folder)
         result[name] = compiled[keys]
     return result
 
