@@ -6,6 +6,7 @@ commands.
 
 from __future__ import annotations
 
+from fakeqemu.block.perms import CONSISTENT_READ, WRITE
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
 
 __all__ = ["begin"]
-
-_SUFFIX = {"cdrom": "cd", "disk": "hd"}
 
 
 def begin(graph: Graph) -> None:
@@ -48,29 +47,43 @@ def _quietly(graph: Graph, options: dict[str, Any]) -> None:
 def _drives(graph: Graph) -> None:
     """The -drive options and their short forms, in order; then the drives a machine has without being asked."""
     line = graph.machine.line
-    taken: dict[str, int] = {}
+    taken: set[tuple[str, int]] = set()
     for drive in line.drives:
-        options = dict(drive.options)
-        where = str(options.get("if", "ide" if "none" not in str(options.get("if")) else "none"))
-        if drive.kind == "cdrom":
-            options["media"] = "cdrom"
-            where = "ide"
+        options = {**drive.options, **_short(drive.text)}
+        where = str(options.get("if", "ide"))
         _drive(graph, drive.id, where, options, taken)
-    if "nodefaults" in line.last or getattr(line, "no_defaults", False):
+    if "-nodefaults" in graph.machine.argv or "--nodefaults" in graph.machine.argv:
         return
     family = line.machine
-    if family.startswith("pc") or "i440fx" in family or "q35" in family or family == "pc":
-        if not any(backend.removable and backend.tray for backend in graph.backends) and not _has_cdrom(
-            graph
-        ):
-            _default(graph, "ide2-cd0" if "q35" in family else "ide1-cd0", "ide-cd", tray=True)
-        if "q35" not in family:
-            _default(graph, "floppy0", "floppy", tray=False)
-        _default(graph, "sd0", "", tray=False)
+    if not (family.startswith("pc") or "q35" in family):
+        return
+    kinds = {device.kind for device in line.devices}
+    if ("ide", 2) not in taken and not kinds & {"ide-cd", "ide-hd", "scsi-cd", "scsi-hd"}:
+        _default(graph, f"ide{2 // _units(graph)}-cd0", "ide-cd", tray=True)
+    if "q35" not in family and not kinds & {"isa-fdc", "floppy"}:
+        _default(graph, "floppy0", "floppy", tray=False)
+    _default(graph, "sd0", "", tray=False)
 
 
-def _has_cdrom(graph: Graph) -> bool:
-    return any(backend.name.startswith("ide") and backend.kind == "ide-cd" for backend in graph.backends)
+def _short(text: str) -> dict[str, Any]:
+    """What the short forms stand for: -hda and its sisters, -cdrom, -fda, -sd, -pflash, a bare file."""
+    word = text.split(" ", 1)[0].lstrip("-")
+    if word == "drive":
+        return {}
+    if word == "cdrom":
+        return {"media": "cdrom", "index": "2", "if": "ide"}
+    if word in ("hda", "hdb", "hdc", "hdd"):
+        return {"index": str("abcd".index(word[2])), "if": "ide"}
+    if word in ("fda", "fdb"):
+        return {"index": str("ab".index(word[2])), "if": "floppy"}
+    if word in ("sd", "pflash", "mtdblock"):
+        return {"if": word.removesuffix("block")}
+    return {"index": "0", "if": "ide"}
+
+
+def _units(graph: Graph) -> int:
+    """Drives on one IDE bus: two, but one on the SATA ports of q35."""
+    return 1 if "q35" in graph.machine.line.machine else 2
 
 
 def _default(graph: Graph, name: str, kind: str, *, tray: bool) -> None:
@@ -96,28 +109,28 @@ def _unattached(graph: Graph, made: Backend) -> str:
     return f"/machine/unattached/device[{first + earlier}]"
 
 
-def _name(where: str, options: dict[str, Any], taken: dict[str, int]) -> str:
-    """The id of a drive that was given none: bus and unit."""
+def _name(graph: Graph, where: str, options: dict[str, Any], taken: set[tuple[str, int]]) -> str:
+    """The id of a drive that was given none: bus and unit (drive_new)."""
     kind = "cd" if options.get("media") == "cdrom" else "hd"
-    number = taken.get(where, 0)
-    taken[where] = number + 1
-    if where == "ide":
-        if options.get("media") == "cdrom" and number < 2 and "index" not in options:
-            number = max(number, 2)
-        index = int(options.get("index", number))
-        return f"ide{index // 2}-{kind}{index % 2}"
-    if where in ("scsi",):
-        return f"scsi{number // 7}-{kind}{number % 7}"
+    number = int(options["index"]) if "index" in options else 0
+    if "index" not in options:
+        while (where, number) in taken:
+            number += 1
+    taken.add((where, number))
+    if where in ("ide", "scsi"):
+        most = _units(graph) if where == "ide" else 7
+        return f"{where}{number // most}-{kind}{number % most}"
     return f"{where}{number}"
 
 
 def _drive(
-    graph: Graph, ident: str | None, where: str, options: dict[str, Any], taken: dict[str, int]
+    graph: Graph, ident: str | None, where: str, options: dict[str, Any], taken: set[tuple[str, int]]
 ) -> None:
     from fakeqemu.block.backend import Backend
     from fakeqemu.block.opening import add, truth
 
-    name = ident or _name(where, options, taken)
+    made_up = _name(graph, where, options, taken)
+    name = ident or made_up
     made = Backend(graph, name)
     graph.backends.append(made)
     path = options.get("file")
@@ -133,6 +146,7 @@ def _drive(
             node = add(graph, opening) if "node-name" in opening else _anonymous(graph, opening)
         except CommandError:
             return
+        made.asks = CONSISTENT_READ | (0 if node.read_only else WRITE)
         made.insert(node)
         node.monitored = False
     _limits(graph, made, options)
@@ -219,7 +233,7 @@ def _wire(graph: Graph, made: Backend, where: str, *, cdrom: bool) -> None:
     node = made.node
     made.ask(
         writes=not cdrom and not (node is not None and node.read_only), share_writes=False,
-        resizable=where in ("virtio", "scsi") and not cdrom,
+        resizable=not cdrom,
     )  # fmt: skip
 
 

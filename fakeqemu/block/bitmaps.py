@@ -60,8 +60,8 @@ class Bitmap:
     def described(self) -> dict[str, Any]:
         """As BlockDirtyInfo."""
         found: dict[str, Any] = {
-            "name": self.name, "recording": self.enabled, "persistent": self.persistent, "busy": self.busy,
-            "granularity": self.granularity, "count": self.marked(),
+            "name": self.name, "count": self.marked(), "granularity": self.granularity,
+            "recording": self.enabled, "busy": self.busy, "persistent": self.persistent,
         }  # fmt: skip
         if self.inconsistent:
             found["inconsistent"] = True
@@ -144,7 +144,7 @@ def _storable(node: BlockNode, name: str) -> None:
         )
     if len(name.encode()) > MAX_NAME:
         text = f"Can't make bitmap '{name}' persistent in '{node.called}'"
-        raise _fail(f"{text}: The bitmap name is too long: {name}" if False else f"{text}: Name is too long")
+        raise _fail(f"{text}: Name length exceeds maximum ({MAX_NAME} characters)")
 
 
 def remove(graph: Graph, node: str, name: str) -> None:

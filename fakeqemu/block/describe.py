@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.block.backend import Backend
+    from fakeqemu.block.image import Image
     from fakeqemu.block.graph import Graph
 
 __all__ = ["device_info", "graph_info", "image_info"]
@@ -52,43 +53,41 @@ def _informed(node: BlockNode) -> bool:
 
 
 def image_info(graph: Graph, node: BlockNode, *, chain: bool) -> dict[str, Any]:
-    """The image of a node, and with ``chain`` those below it."""
-    info: dict[str, Any] = {"virtual-size": node.size, "filename": node.filename, "format": node.driver}
+    """The image of a node, and with ``chain`` those below it; members in QAPI's order."""
     image = node.image
+    info: dict[str, Any] = {"filename": node.filename, "format": node.driver}
+    if _informed(node):
+        info["dirty-flag"] = image.dirty if image is not None else False
     taken = actual_size(graph, node)
     if taken is not None:
         info["actual-size"] = taken
-    if image is not None and image.cluster_size:
-        info["cluster-size"] = image.cluster_size
-    if image is not None and image.encrypted:
-        info["encrypted"] = True
-    if image is not None and image.format == "qcow2":
-        info["format-specific"] = {"type": "qcow2", "data": _qcow2(graph, node)}
-    if _informed(node):
-        info["dirty-flag"] = image.dirty if image is not None else False
-    if image is not None and image.backing:
-        info["backing-filename"] = image.backing
-        info["full-backing-filename"] = image.auto_backing or image.backing
-        if image.backing_format:
-            info["backing-filename-format"] = image.backing_format
-    if image is not None and image.snapshots:
-        info["snapshots"] = [snapshot.described() for snapshot in image.snapshots.values()]
-    below = node.below()
-    while below is not None and below.implicit:
-        below = below.below()
-    if chain and below is not None and not node.kind.filter:
+    info["virtual-size"] = node.size
+    if image is not None:
+        if image.cluster_size:
+            info["cluster-size"] = image.cluster_size
+        if image.encrypted:
+            info["encrypted"] = True
+        if image.backing:
+            info["backing-filename"] = image.backing
+            info["full-backing-filename"] = image.auto_backing or image.backing
+            if image.backing_format:
+                info["backing-filename-format"] = image.backing_format
+        if image.snapshots:
+            info["snapshots"] = [snapshot.described() for snapshot in image.snapshots.values()]
+    below = _without_filters(node.below())
+    if chain and below is not None:
         info["backing-image"] = image_info(graph, below, chain=True)
+    if image is not None and image.format == "qcow2":
+        info["format-specific"] = {"type": "qcow2", "data": _qcow2(image)}
     return info
 
 
-def _qcow2(graph: Graph, node: BlockNode) -> dict[str, Any]:
-    image = node.image
-    del graph
-    if image is None or image.version == 2:
-        return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
+def _qcow2(image: Image) -> dict[str, Any]:
+    if image.version == 2:
+        return {"compat": "0.10", "refcount-bits": 16, "compression-type": "zlib"}
     found: dict[str, Any] = {
-        "compat": "1.1", "compression-type": image.compression, "lazy-refcounts": image.lazy_refcounts,
-        "refcount-bits": image.refcount_bits, "corrupt": image.corrupt, "extended-l2": image.extended_l2,
+        "compat": "1.1", "extended-l2": image.extended_l2, "lazy-refcounts": image.lazy_refcounts,
+        "corrupt": image.corrupt, "refcount-bits": image.refcount_bits, "compression-type": image.compression,
     }  # fmt: skip
     return found
 
@@ -97,27 +96,25 @@ def device_info(
     graph: Graph, node: BlockNode, backend: Backend | None = None, *, flat: bool = False
 ) -> dict[str, Any]:
     """A node as BlockDeviceInfo; ``backend`` brings its limits."""
-    info: dict[str, Any] = {
-        **dict.fromkeys(LIMITS, 0),
-        "detect_zeroes": node.detect_zeroes,
-        "ro": node.read_only,
-        "node-name": node.name,
-        "drv": node.driver,
-        "write_threshold": node.threshold,
-        "encrypted": node.image is not None and node.image.encrypted,
-        "cache": {"no-flush": node.no_flush, "direct": node.direct, "writeback": _writeback(backend)},
-        "file": node.filename,
-    }
     top = _without_filters(node)
-    info["image"] = image_info(graph, top, chain=not flat)
-    backing = _without_filters(node.below()) if node.below() is not None else None
-    info["backing_file_depth"] = 0 if flat else _depth(node)
-    if backing is not None and not node.kind.filter:
+    backing = _without_filters(node.below()) if not node.kind.filter else None
+    info: dict[str, Any] = {
+        "file": node.filename, "node-name": node.name, "ro": node.read_only, "drv": node.driver,
+    }  # fmt: skip
+    if backing is not None:
         info["backing_file"] = backing.filename
+    info["backing_file_depth"] = 0 if flat else _depth(node)
+    info["encrypted"] = node.image is not None and node.image.encrypted
+    info["detect_zeroes"] = node.detect_zeroes
+    limits = backend.limits if backend is not None else None
+    info |= limits.averages() if limits is not None else dict.fromkeys(LIMITS, 0)
+    info["image"] = image_info(graph, top, chain=not flat)
+    if limits is not None:
+        info |= limits.bursts()
+    info["cache"] = {"writeback": _writeback(backend), "direct": node.direct, "no-flush": node.no_flush}
+    info["write_threshold"] = node.threshold
     if node.bitmaps:
         info["dirty-bitmaps"] = [bitmap.described() for bitmap in reversed(node.bitmaps.values())]
-    if backend is not None and backend.limits is not None:
-        info |= backend.limits.described()
     return info
 
 
@@ -134,7 +131,7 @@ def _without_filters(node: BlockNode | None) -> Any:
 
 def _depth(node: BlockNode) -> int:
     """How many images are behind it (bdrv_get_backing_file_depth)."""
-    return sum(1 for below in node.chain() if not below.kind.filter and below.backing is not None)
+    return sum(1 for below in node.chain() if not below.implicit and below.below() is not None)
 
 
 def graph_info(graph: Graph, jobs: list[tuple[str, list[Any]]]) -> dict[str, Any]:
@@ -168,6 +165,12 @@ def graph_info(graph: Graph, jobs: list[tuple[str, list[Any]]]) -> dict[str, Any
         told(backend, "block-backend", backend.name or backend.attached)
         if backend.edge is not None:
             used(backend, backend.edge)
+    for user in graph.users():
+        told(user, "block-backend", "")
+        for node in graph.nodes.values():
+            for edge in node.parents:
+                if edge.user is user:
+                    used(user, edge)
     for name, uses in jobs:
         job = object()
         told(job, "block-job", name)

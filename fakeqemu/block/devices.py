@@ -128,8 +128,7 @@ def _claim(made: Backend, kind: str, options: dict[str, Any]) -> None:
     )
     if node is not None and node.read_only and not read_only:
         raise CommandError("GenericError", "Block node is read-only")
-    resizable = kind.startswith("virtio-blk") or kind in ("scsi-hd", "scsi-block", "usb-storage", "nvme")
-    made.ask(writes=not read_only, share_writes=share, resizable=resizable)
+    made.ask(writes=not read_only, share_writes=share, resizable=True)
 
 
 def detach(graph: Graph, ident: str | None, path: str) -> None:

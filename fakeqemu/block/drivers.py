@@ -64,7 +64,7 @@ def _made() -> dict[str, Driver]:
         Driver("compress", {"file": _PASSED}, filter_=True),
         Driver("blkdebug", {"image": _PASSED}, filter_=True, strong=("config", "image")),
         Driver("blklogwrites", {"file": _PASSED, "log": METADATA}, filter_=True),
-        Driver("blkverify", {"test": DATA, "raw": _PASSED}, filter_=True),
+        Driver("blkverify", {"raw": _PASSED, "test": DATA}, filter_=True),
         Driver("quorum", {"children": DATA}, strong=("vote-threshold", "blkverify", "rewrite-corrupted")),
         Driver("mirror_top", {"backing": _PASSED}, filter_=True),
         Driver("commit_top", {"backing": _PASSED}, filter_=True),

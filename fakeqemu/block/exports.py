@@ -7,7 +7,7 @@ server listens where it is told to; it takes clients and speaks no word with the
 from __future__ import annotations
 
 from fakeqemu.block.node import BlockNode, Edge, User
-from fakeqemu.block.perms import ALL, CONSISTENT_READ, WRITE
+from fakeqemu.block.perms import ALL, CONSISTENT_READ, RESIZE, WRITE
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -93,7 +93,7 @@ class Exports:
 
         def act() -> None:
             perm = CONSISTENT_READ | (WRITE if writable else 0)
-            made.edge = self.graph.attach(made, "root", node, 0, perm, ALL)
+            made.edge = self.graph.attach(made, "root", node, 0, perm, ALL & ~RESIZE)
             self._check(made, options)
 
         self.graph.attempt(act)

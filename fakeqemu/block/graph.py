@@ -107,6 +107,8 @@ class Graph:
         del self.nodes[node.name]
         self.note(lambda: self._put_back(node, at))
         for edge in edges:
+            if edge.name == "backing":
+                self._mark(node, edge.child, None)
             self.detach(edge)
 
     def _put_back(self, node: BlockNode, at: int) -> None:
@@ -218,8 +220,7 @@ class Graph:
     def detach(self, edge: Edge) -> None:
         """End a use; a node that nobody needs any more goes."""
         self._unlink(edge)
-        if edge.child.parents:
-            self.refresh(edge.child)
+        self.refresh(edge.child)
         self.release(edge.child)
 
     def refresh(self, node: BlockNode) -> None:
@@ -370,6 +371,28 @@ class Graph:
 
         self.attempt(act)
 
+    def set_read_only(self, node: BlockNode, *, read_only: bool) -> None:
+        """Reopen a node, with the children that were made for it (bdrv_reopen_set_read_only).
+
+        Raises:
+            CommandError: its users need more than that.
+        """
+
+        def change(it: BlockNode) -> None:
+            old = it.read_only
+            if old is not read_only:
+                it.read_only = read_only
+                self.note(lambda: setattr(it, "read_only", old))
+            for name, edge in it.edges.items():
+                if name != "backing" and not edge.child.monitored:
+                    change(edge.child)
+
+        def act() -> None:
+            change(node)
+            self.refresh(node)
+
+        self.attempt(act)
+
     def set_backing(self, node: BlockNode, backing: BlockNode | None) -> None:
         """Give a node another backing image (bdrv_set_backing_hd).
 
@@ -396,6 +419,21 @@ class Graph:
         if gone is not None:
             self.refresh(gone)
             self.release(gone)
+
+    def users(self) -> list[User]:
+        """The backends without a name or device: those of exports, and of jobs."""
+        found: list[User] = list(reversed(self._exports.exports)) if self._exports is not None else []
+        for node in self.nodes.values():
+            for edge in node.parents:
+                user = edge.user
+                if (
+                    isinstance(user, User)
+                    and user.is_backend
+                    and user not in self.backends
+                    and user not in found
+                ):
+                    found.append(user)
+        return found
 
     def job_uses(self) -> list[tuple[str, list[Edge]]]:
         """The block jobs by name, each with its uses of nodes."""

@@ -186,8 +186,6 @@ class BlockNode:
         """What it asks for on one of its children, and shares (the drivers' bdrv_child_perm)."""
         perm, shared = self.wanted()
         name = self.driver
-        if self.force_share and not self.kind.filter:
-            perm &= ~(WRITE | RESIZE)
         want, share = child_perms(edge.role, perm, shared, writable=not self.read_only, inactive=False)
         if name == "raw" and not edge.role & FILTERED:
             want &= ~(WRITE | RESIZE) | perm
@@ -197,9 +195,11 @@ class BlockNode:
             want |= WRITE_UNCHANGED
         elif name == "commit_top":
             want, share = 0, ALL
+        elif name == "mirror_top" and self.options.get("commit"):
+            want, share = want & ~CONSISTENT_READ, share | WRITE
         elif name == "copy-before-write":
             want, share = want | CONSISTENT_READ, share & ~(WRITE | RESIZE) if edge.role & FILTERED else ALL
-        if self.force_share:
+        if edge.child.force_share:
             share = ALL
         return want, share
 

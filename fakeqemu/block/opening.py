@@ -29,8 +29,8 @@ MAX_DEPTH = 200
 _FILES = ("file", "host_device", "host_cdrom")
 _NOT_OURS = {
     "vdi": "Image not in VDI format", "vmdk": "invalid VMDK image descriptor", "vpc": "invalid VPC image",
-    "qed": "Image not in QED format", "vhdx": "VHDX signature not found", "qcow": "Image not in qcow format",
-    "parallels": "Image not in Parallels format", "bochs": "Image not in Bochs format",
+    "qed": "Image not in QED format", "vhdx": "Could not open '{}': Invalid argument", "qcow": "qcow (v1) does not support qcow version 3",
+    "parallels": "Image not in Parallels format", "bochs": "Image is read-only", "dmg": "Image is read-only", "cloop": "Image is read-only",
 }  # fmt: skip
 _UNREADABLE = "The image format of driver '{}' is not modelled"
 
@@ -126,6 +126,8 @@ def open_node(
         below["file"] = _child(graph, options["file"], flags, kind.children["file"], depth)
     if driver in _FILES and not options.get("filename"):
         raise _fail(f"The '{driver}' block driver requires a file name")
+    if flags["force-share"] and not flags["read-only"]:
+        raise _fail("force-share=on can only be used with read-only images")
     if flags["detect-zeroes"] == "unmap" and flags["discard"] != "unmap":
         text = "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap"
         raise _fail(text)
@@ -299,7 +301,7 @@ def _open_raw(node: BlockNode, under: BlockNode, options: dict[str, Any]) -> Non
         raise _fail(text)
     if size >= 0 and size % 512:
         raise _fail("Specified size is not multiple of 512")
-    node.size = size if size >= 0 else (under.size - offset) // 512 * 512 if offset else under.size
+    node.size = size if size >= 0 else -(-(under.size - offset) // 512) * 512
 
 
 def header_of(graph: Graph, node: BlockNode, under: BlockNode) -> Image:
@@ -330,7 +332,7 @@ def header_of(graph: Graph, node: BlockNode, under: BlockNode) -> Image:
     if path is not None and graph.checking:
         if images.probe(files, path) == driver:  # type: ignore[arg-type]
             raise _fail(_UNREADABLE.format(driver))
-        raise _fail(_NOT_OURS.get(driver, f"Image not in {driver} format"))
+        raise _fail(_NOT_OURS.get(driver, f"Image not in {driver} format").format(path))
     return Image(driver, IMAGINARY_SIZE)
 
 

@@ -62,7 +62,7 @@ def _one(graph: Graph, node: BlockNode, options: dict[str, Any]) -> None:
     if options.get("driver") != node.driver:
         raise _fail("Cannot change the option 'driver'")
     flags = _flags(options, None, 0)
-    if flags["detect-zeroes"] == "unmap" and flags["discard"] != "unmap":
+    if flags["detect-zeroes"] == "unmap" and "unmap" not in (flags["discard"], node.discard):
         text = "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap"
         raise _fail(text)
     own = _own(options, node.kind.children)

@@ -50,6 +50,7 @@ def _put_on(graph: Graph, node: BlockNode, over: BlockNode) -> None:
         raise _fail("The overlay does not support backing images")
     graph.set_backing(over, node)
     graph.replace(node, over)
+    graph.set_read_only(node, read_only=True)
 
 
 def overlay_sync(graph: Graph, arguments: dict[str, Any]) -> None:
@@ -115,11 +116,7 @@ def rename_backing(graph: Graph, arguments: dict[str, Any]) -> None:
     if image_node.backing is None:
         raise _fail("not allowing backing file change on an image without a backing file")
     if image_node not in list(top.chain()):
-        raise _fail(
-            "image file not part of the chain"
-            if False
-            else f"'{arguments['device']}' and image file are not in the same chain"
-        )
+        raise _fail(f"'{arguments['device']}' and image file are not in the same chain")
     top.check_op("change")
     image = image_node.image
     if image is None or image_node.driver != "qcow2":

@@ -131,14 +131,18 @@ class Statistics:
         reads, writes = -(-read // READ_SIZE), written // WRITE_SIZE
         flushes = writes // FLUSH_EVERY
         found = dict(NOTHING)
+        if reads or writes:
+            found = {}
+            for name, nothing in NOTHING.items():
+                found[name] = nothing
+                if name == "unmap_merged":
+                    found["idle_time_ns"] = self._clock.ns % (SECOND // 16)
         found.update(
             rd_bytes=read, wr_bytes=written, rd_operations=reads, wr_operations=writes, flush_operations=flushes,
             rd_total_time_ns=reads * READ_NS, wr_total_time_ns=writes * WRITE_NS,
             flush_total_time_ns=flushes * FLUSH_NS,
             wr_highest_offset=min(written, size), account_invalid=True, account_failed=True,
         )  # fmt: skip
-        if reads or writes:
-            found["idle_time_ns"] = self._clock.ns % (SECOND // 16)
         for kind, bounds in self._backend.histograms.items():
             number = {"rd": reads, "wr": writes, "flush": flushes}[kind]
             took = {"rd": READ_NS, "wr": WRITE_NS, "flush": FLUSH_NS}[kind]
@@ -189,7 +193,7 @@ def node_stats(node: BlockNode, *, below: bool) -> dict[str, Any]:
     if under is not None and "backing" not in node.kind.primary:
         found["parent"] = node_stats(under, below=below)
     lower = node.below()
-    if lower is not None and (not node.kind.filter or lower is not under or not below):
+    if lower is not None and lower is not under:
         found["backing"] = node_stats(lower, below=below)
     return found
 

@@ -93,13 +93,14 @@ class Limits:
         """Whether anything is limited (throttle_enabled)."""
         return any(self.average.values())
 
-    def described(self) -> dict[str, Any]:
-        """The members they add to a BlockDeviceInfo."""
-        found: dict[str, Any] = dict(self.average)
-        for name in BUCKETS:
-            if self.burst[name]:
-                found[f"{name}_max"] = self.burst[name]
-                found[f"{name}_max_length"] = self.length[name]
+    def averages(self) -> dict[str, Any]:
+        """The members of a BlockDeviceInfo that come first."""
+        return dict(self.average)
+
+    def bursts(self) -> dict[str, Any]:
+        """Those that come after the image: bursts, the size of an operation, and the group."""
+        found: dict[str, Any] = {f"{name}_max": self.burst[name] for name in BUCKETS if self.burst[name]}
+        found |= {f"{name}_max_length": self.length[name] for name in BUCKETS if self.burst[name]}
         if self.size:
             found["iops_size"] = self.size
         found["group"] = self.group

@@ -49,20 +49,19 @@ def query_block(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
 def _drive(graph: Graph, backend: Backend) -> dict[str, Any]:
     from fakeqemu.block.describe import device_info
 
-    entry: dict[str, Any] = {
-        "device": backend.name, "type": "unknown", "locked": backend.locked, "removable": backend.removable,
-    }  # fmt: skip
+    entry: dict[str, Any] = {"device": backend.name}
     if backend.kind and backend.attached:
         entry["qdev"] = backend.attached
-    if backend.tray:
-        entry["tray_open"] = backend.tray_open
-    if backend.io_status is not None and backend.kind:
-        entry["io-status"] = backend.io_status
+    entry |= {"type": "unknown", "removable": backend.removable, "locked": backend.locked}
     node = backend.node
     while node is not None and node.implicit and node.filtered is not None:
         node = node.filtered
     if node is not None:
         entry["inserted"] = device_info(graph, node, backend)
+    if backend.tray:
+        entry["tray_open"] = backend.tray_open
+    if backend.io_status is not None and backend.kind:
+        entry["io-status"] = backend.io_status
     return entry
 
 
@@ -82,11 +81,12 @@ def query_blockstats(machine: FakeQemu, session: Session, arguments: dict[str, A
         node = backend.node
         while node is not None and node.implicit and node.filtered is not None:
             node = node.filtered
-        entry = node_stats(node, below=True) if node is not None else {}
-        entry["stats"] = backend.stats.described()
-        entry["device"] = backend.name
+        entry: dict[str, Any] = {"device": backend.name}
         if backend.kind and backend.attached:
             entry["qdev"] = backend.attached
+        if node is not None:
+            entry |= node_stats(node, below=True)
+        entry["stats"] = backend.stats.described()
         found.append(entry)
     return found
 

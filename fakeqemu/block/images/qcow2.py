@@ -183,10 +183,8 @@ def fresh(image: Image) -> Pieces:
         (block_at + index * cluster, _counts(image, min(per_block, used - index * per_block)))
         for index in range(blocks)
     ]
-    if not entries:  # the file ends with the last cluster that is in use
-        at, data = pieces[-1]
-        pieces[-1] = at, data + bytes(cluster - len(data))
-    return [*pieces, (l1_at, bytes(entries * 8))]
+    # QEMU clears the clusters of the tables, so they take up room; the file ends with the L1 table.
+    return [*((at, data + bytes(-len(data) % cluster)) for at, data in pieces), (l1_at, bytes(entries * 8))]
 
 
 def _counts(image: Image, number: int) -> bytes:
@@ -219,15 +217,15 @@ def grown(take: Read, image: Image, length: int) -> Pieces:
         raise CommandError("GenericError", "Failed to grow the L1 table: File too large")
     if need <= l1_size:
         return [(24, size)]
+    del length
     cluster = image.cluster_size
     old, room = -(-l1_size * 8 // cluster), -(-need * 8 // cluster)
-    if room <= max(1, old):
-        # The table's last cluster has room; what follows it in the cluster is zero.
-        return [(24, size), (36, pack(">I", need))]
-    at = -(-length // cluster)
     table_at = unpack(">Q", head[48:56])[0]
     (block_at,) = unpack(">Q", take(table_at, 8))
-    if image.refcount_bits != 16 or at + room > cluster * 8 // 16:
+    counts = take(block_at, cluster)
+    counts += bytes(cluster - len(counts))
+    at = counts_free(counts, room) if image.refcount_bits == 16 else -1
+    if at < 0:
         raise CommandError("GenericError", "Failed to grow the L1 table: No space left on device")
     table = take(l1_at, l1_size * 8)
     return [
@@ -235,3 +233,13 @@ def grown(take: Read, image: Image, length: int) -> Pieces:
         (block_at + at * 2, b"\0\1" * room), (24, size), (36, pack(">IQ", need, at * cluster)),
         (block_at + l1_at // cluster * 2, bytes(2 * old)),
     ]  # fmt: skip
+
+
+def counts_free(counts: bytes, room: int) -> int:
+    """The first run of ``room`` clusters whose 16-bit refcounts are zero, or -1."""
+    run = 0
+    for index in range(len(counts) // 2):
+        run = 0 if counts[index * 2] or counts[index * 2 + 1] else run + 1
+        if run == room:
+            return index - room + 1
+    return -1
