@@ -408,16 +408,21 @@ _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
 }
 
 
-def main(argv: Sequence[str]) -> None:
-    """Be a QEMU with this command line; never returns."""
-    start_ns = time.monotonic_ns()
+def main(argv: Sequence[str], *, script: Script | None = None, start_ns: int | None = None) -> None:
+    """Be a QEMU with this command line; never returns.
+
+    Args:
+        argv: the whole command line.
+        script: how it misbehaves, where that is known already; else the environment says so.
+        start_ns: when the process began, on the monotonic clock; None for now.
+    """
+    start_ns = time.monotonic_ns() if start_ns is None else start_ns
     try:
         words = [
             value.decode("utf-8", "surrogateescape") if value else None
             for value in map(posix.environ.get, (b"FAKEQEMU_SCRIPT", b"FAKEQEMU_PRESET", b"FAKEQEMU_CTL"))
         ]
-        script = None
-        if any(words):
+        if script is None and any(words):
             from fakeqemu.script import ScriptError, configured
 
             try:

@@ -12,8 +12,10 @@ import click
 
 from fakeqemu.tools.ctl import ctl
 from fakeqemu.tools.emulator import install_emulator
+from fakeqemu.tools.latency import measure
 from fakeqemu.tools.profiles import profiles, record
 from fakeqemu.tools.scripts import check, compile_, presets
+from fakeqemu.tools.server import server
 
 __all__ = ["main"]
 
@@ -32,4 +34,6 @@ main.add_command(check)
 main.add_command(compile_)
 main.add_command(ctl)
 main.add_command(presets)
+main.add_command(measure)
 main.add_command(install_emulator)
+main.add_command(server)

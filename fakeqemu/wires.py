@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.process import Process
 
-__all__ = ["Wire"]
+__all__ = ["Wire", "numbers"]
 
 _READ_SIZE = 1 << 16
 #: Descriptors that are taken with one message: TCP_MAX_FDS of QEMU 7.2's chardev/char-socket.c.
@@ -130,7 +130,7 @@ class Wire:
                 data, extra, _, _ = self.sock.recvmsg(_READ_SIZE, _ANCILLARY, MSG_CMSG_CLOEXEC)
                 for level, kind, payload in extra:
                     if level == SOL_SOCKET and kind == SCM_RIGHTS:
-                        fds += _numbers(payload)
+                        fds += numbers(payload)
         except BlockingIOError:
             return
         except OSError:
@@ -261,7 +261,7 @@ class Wire:
         driver.plan(driver.machine.disconnected(driver.now(), self.number))
 
 
-def _numbers(payload: bytes) -> list[int]:
+def numbers(payload: bytes) -> list[int]:
     """The descriptors of one SCM_RIGHTS message."""
     whole = len(payload) - len(payload) % 4
     return [int.from_bytes(payload[at : at + 4], sys.byteorder) for at in range(0, whole, 4)]

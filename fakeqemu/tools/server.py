@@ -1,0 +1,26 @@
+"""The toolbox's command ``server``.
+
+Knows click. Must not know how a process is made (`fakeqemu.server`).
+"""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["server"]
+
+
+@click.command()
+@click.argument("socket", metavar="SOCKET")
+def server(socket: str) -> None:
+    """Listen on SOCKET and start fake QEMUs on request, each in about a millisecond.
+
+    A request is a line of JSON with the command line, the environment and the numbers of the descriptors that
+    come beside it. The server runs until SIGTERM; what it has started lives on.
+    """
+    from fakeqemu.server import serve_path
+
+    try:
+        serve_path(socket)
+    except OSError as error:
+        raise click.ClickException(f"{socket}: {error.strerror or error}") from error
