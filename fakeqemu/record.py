@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fakeqemu import questions
-from fakeqemu.asking import Client, Qemu, RecordError, printed
 from fakeqemu.profile import key_of
 from fakeqemu.qjson import encode
+from fakeqemu.realqemu import Client, Qemu, RecordError, printed
+from fakeqemu.widths import Prober
 
 __all__ = ["RecordError", "compile_arguments", "record", "write_profile"]
 
@@ -80,11 +81,14 @@ def record(qemu: str) -> dict[str, str]:
         greeting = program.client().greeting
         arch = str(json.loads(program.client().ask("query-target", {}))["return"]["arch"])
         _ask_all(recorder, program, arch)
+        arguments = compile_arguments(json.loads(recorder.members["query-qmp-schema"]))
+        Prober(program.client(), arguments).run()
     default = _machines(recorder, arch)
     for option in questions.PRINTED:
         text = printed(qemu, option.split())
         if text is not None:
             recorder.members[f"# {option}"] = json.dumps(text)
+    recorder.members["arguments"] = json.dumps(arguments, separators=(",", ":"))
     return _with_header(recorder, greeting, arch, default)
 
 
@@ -175,8 +179,6 @@ def _with_header(recorder: Recorder, greeting: str, arch: str, default: str) -> 
         # What the host at hand offers is no fact about the program; whether KVM was compiled in is one.
         "kvm": bool(kvm.get("present")), "default-cpu": default,
     }  # fmt: skip
-    arguments = compile_arguments(json.loads(members["query-qmp-schema"]))
-    members["arguments"] = json.dumps(arguments, separators=(",", ":"))
     head = {"provenance": provenance, "facts": facts}
     return {key: json.dumps(value, separators=(",", ":")) for key, value in head.items()} | members
 

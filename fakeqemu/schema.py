@@ -51,10 +51,11 @@ def _visit(  # noqa: C901, PLR0912 - one branch for each kind of type
     if scalar is not None:
         if type(value) not in scalar:
             raise _wrong(path, kind)
-        if kind == "integer" and not -(1 << 63) <= value < 1 << 64:
-            raise _wrong(path, kind)
         return
     if kind == "any":
+        return
+    if kind in _INTEGERS:
+        _integer(kind, value, path, leaf)
         return
     made = types[kind]
     if "enum" in made:
@@ -63,7 +64,7 @@ def _visit(  # noqa: C901, PLR0912 - one branch for each kind of type
         if value not in made["enum"]:
             raise _fail(f"Parameter '{leaf}' does not accept value '{value}'")
     elif "alternate" in made:
-        _alternate(types, made["alternate"], value, path, leaf)
+        _alternate(types, made, value, path, leaf)
     else:
         if type(value) is not dict:
             raise _wrong(path, "object")
@@ -71,20 +72,42 @@ def _visit(  # noqa: C901, PLR0912 - one branch for each kind of type
 
 
 _SCALARS: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "null": (type(None),),
+    "string": (str,), "number": (int, float), "boolean": (bool,), "null": (type(None),),
 }  # fmt: skip
+#: The kinds of integers, with the bits of each; ``integer`` is what an old profile says.
+_INTEGERS = {
+    "integer": 64, "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint64": 64, "uint32": 32, "uint16": 16,
+    "uint8": 8,
+}  # fmt: skip
+
+
+def _integer(kind: str, value: Any, path: str, leaf: str) -> None:
+    """qobject-input-visitor.c reads 64 bits, qapi-visit-core.c narrows them; negative passes for unsigned."""
+    bits = _INTEGERS[kind]
+    if kind.startswith("u"):
+        if type(value) is not int or not -(1 << 63) <= value < 1 << 64:
+            raise _fail(f"Parameter '{path}' expects uint64")
+        fits = value % (1 << 64) < 1 << bits
+    else:
+        if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+            raise _wrong(path, "integer")
+        fits = -(1 << bits - 1) <= value < 1 << bits - 1
+    if not fits:
+        raise _fail(f"Parameter '{leaf}' expects {kind}_t")
 
 
 def _wrong(path: str, kind: str) -> CommandError:
     return _fail(f"Invalid parameter type for '{path}', expected: {kind}")
 
 
-def _alternate(types: dict[str, Any], members: list[str], value: Any, path: str, leaf: str) -> None:
-    for member in members:
+def _alternate(types: dict[str, Any], alternate: dict[str, Any], value: Any, path: str, leaf: str) -> None:
+    for member in alternate["alternate"]:
         scalar = _SCALARS.get(member)
         made = types.get(member, {})
         if scalar is not None:
             fits = type(value) in scalar
+        elif member in _INTEGERS:
+            fits = type(value) is int
         elif member.startswith("["):
             fits = type(value) is list
         else:
@@ -92,7 +115,7 @@ def _alternate(types: dict[str, Any], members: list[str], value: Any, path: str,
         if fits:
             _visit(types, member, value, path, leaf)
             return
-    raise _wrong(path, "alternate")
+    raise _wrong(leaf, alternate.get("name", "alternate"))
 
 
 def _object(types: dict[str, Any], kind: str, value: dict[str, Any], prefix: str) -> None:
