@@ -78,13 +78,19 @@ def _result(
 
 
 @command("query-stats-schemas", takes=True)
-def query_stats_schemas(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+def query_stats_schemas(
+    machine: FakeQemu, session: Session, arguments: dict[str, Any]
+) -> list[dict[str, Any]]:
     """What figures there are."""
     del session, arguments
     if not _kvm(machine):
         return []
     return [
-        {"provider": "kvm", "target": target, "stats": [_schema(name, unit) for name, (unit, _) in table.items()]}
+        {
+            "provider": "kvm",
+            "target": target,
+            "stats": [_schema(name, unit) for name, (unit, _) in table.items()],
+        }
         for target, table in (("vm", _VM), ("vcpu", _VCPU))
     ]
 

@@ -98,7 +98,9 @@ class Dump:
         machine = self._machine
         reason = machine.host.write(path, data, truncate=True)
         if reason is None and size > len(data):
-            reason = machine.host.resize(path, size) or machine.host.write(path, NAMES, offset=size - len(NAMES))
+            reason = machine.host.resize(path, size) or machine.host.write(
+                path, NAMES, offset=size - len(NAMES)
+            )
         if reason is not None:
             self.end(f"dump: failed to save memory: {reason}")
         else:

@@ -28,4 +28,5 @@ def execute(machine: FakeQemu, line: str, session: Session | None = None) -> str
     """
     from fakeqemu.human.table import run
 
-    return run(machine, session, line)
+    printed = run(machine, session, line)
+    return printed.replace("\r\n", "\n") if isinstance(printed, str) else printed

@@ -34,7 +34,6 @@ def _keyval(text: str, implied: str | None) -> dict[str, Any]:
         raise CommandError("GenericError", str(error)) from None
 
 
-
 # -- devices, objects, networks ---------------------------------------------------------------------------------
 
 
@@ -388,7 +387,7 @@ def qom_set(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -
 def ringbuf_read(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
     """What a ring buffer holds."""
     data = str(ask(machine, "ringbuf-read", given, session))
-    return "".join(char if char in "\n\t" or " " <= char else f"\\u{ord(char):04X}" for char in data) + "\n"
+    return "".join(char if char in "\n\t" or char >= " " else f"\\u{ord(char):04X}" for char in data) + "\n"
 
 
 def change(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
@@ -443,7 +442,9 @@ def singlestep(machine: FakeQemu, session: Session | None, given: dict[str, Any]
     """Instructions one by one: none is carried out, one by one or otherwise."""
     del machine, session
     option = given.get("option", "on")
-    return "" if option in ("on", "off") else f"unexpected option {option}\n"
+    if option == "on":
+        raise CommandError("CommandNotFound", "The command singlestep has not been found")
+    return "" if option == "off" else f"unexpected option {option}\n"
 
 
 def gdbserver(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
@@ -494,7 +495,9 @@ def nothing(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -
 def not_replaying(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
     """Replay is never on."""
     del machine, session
-    text = "setting the breakpoint is allowed only in play mode" if "icount" in given else "not in replay mode"
+    text = (
+        "setting the breakpoint is allowed only in play mode" if "icount" in given else "not in replay mode"
+    )
     return f"{text}\n"
 
 

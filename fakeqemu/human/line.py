@@ -55,7 +55,7 @@ class Scanner:
         """A word, perhaps in quotes; None at the end (get_str).
 
         Raises:
-            BadLine: the quotes do not end.
+            BadLine: the quotes do not end; the text is for the caller to give.
         """
         self.blank()
         if not self.next:
@@ -73,11 +73,11 @@ class Scanner:
                 self.at += 1
                 char = _ESCAPES.get(self.next, "")
                 if not char:
-                    raise BadLine(f"unsupported escape code: '\\{self.next}'")
+                    raise BadLine
             found.append(char)
             self.at += 1
         if self.next != '"':
-            raise BadLine("unterminated string")
+            raise BadLine
         self.at += 1
         return "".join(found)
 
@@ -211,11 +211,15 @@ def _one(scanner: Scanner, name: str, key: str, kind: str, found: dict[str, Any]
     if letter == "/":
         _format(scanner, found)
     elif letter in ("s", "F", "B"):
-        word = scanner.word()
+        expected = f"{name}: {_EXPECTED.get(letter, 'string expected')}"
+        try:
+            word = scanner.word()
+        except BadLine:
+            raise BadLine(expected) from None
         if word is not None:
             found[key] = word
         elif not optional:
-            raise BadLine(f"{name}: {_EXPECTED.get(letter, 'string expected')}")
+            raise BadLine(expected)
     elif letter == "O":
         found[key] = scanner.word() or ""
     elif letter == "S":

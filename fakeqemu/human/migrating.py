@@ -80,7 +80,11 @@ def _ram(ram: dict[str, Any]) -> str:
         text += f"dirty pages rate: {ram['dirty-pages-rate']} pages\n"
     if ram["postcopy-requests"]:
         text += f"postcopy request count: {ram['postcopy-requests']}\n"
-    for member, label in (("precopy-bytes", "precopy"), ("downtime-bytes", "downtime"), ("postcopy-bytes", "postcopy")):
+    for member, label in (
+        ("precopy-bytes", "precopy"),
+        ("downtime-bytes", "downtime"),
+        ("postcopy-bytes", "postcopy"),
+    ):
         if ram[member]:
             text += f"{label} ram: {kib(member)} kbytes\n"
     return text

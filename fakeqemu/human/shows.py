@@ -191,7 +191,9 @@ def block(machine: FakeQemu, given: dict[str, Any]) -> str:
             continue
         text += "" if first else "\n"
         first = False
-        text += _inserted(f"{title}: ", inserted, one) if inserted else f"{title}: [not inserted]\n{_owner(one)}"
+        text += (
+            _inserted(f"{title}: ", inserted, one) if inserted else f"{title}: [not inserted]\n{_owner(one)}"
+        )
         text += _tray(one) if not inserted else ""
     return text
 
@@ -355,7 +357,9 @@ def spice(machine: FakeQemu, given: dict[str, Any]) -> str:
     text = "Server:\n"
     for key in ("port", "tls-port"):
         if key in found:
-            text += f"     address: {found.get('host', '*')}:{found[key]}{' [tls]' if key != 'port' else ''}\n"
+            text += (
+                f"     address: {found.get('host', '*')}:{found[key]}{' [tls]' if key != 'port' else ''}\n"
+            )
     text += f"    migrated: {'true' if found['migrated'] else 'false'}\n        auth: {found.get('auth', 'none')}\n"
     text += f"    compiled: {found.get('compiled-version', '')}\n  mouse-mode: {found['mouse-mode']}\n"
     return text + ("" if found.get("channels") else "Channels: none\n")
@@ -377,6 +381,54 @@ def numa(machine: FakeQemu, given: dict[str, Any]) -> str:
         if "numa" in machine.line.last:
             raise
         return "0 nodes\n"
+
+
+def pci(machine: FakeQemu, given: dict[str, Any]) -> str:
+    """PCI devices, bus by bus."""
+    del given
+    return "".join(
+        _pci_device(bus["bus"], one) for bus in ask(machine, "query-pci") for one in bus["devices"]
+    )
+
+
+def _pci_device(bus: int, one: dict[str, Any]) -> str:
+    kind, ident = one["class_info"], one["id"]
+    text = f"  Bus {bus:2}, device {one['slot']:3}, function {one['function']}:\n"
+    title = kind.get("desc") or f"Class {kind['class']:04d}"
+    text += f"    {title}: PCI device {ident['vendor']:04x}:{ident['device']:04x}\n"
+    if "subsystem-vendor" in ident and "subsystem" in ident:
+        text += f"      PCI subsystem {ident['subsystem-vendor']:04x}:{ident['subsystem']:04x}\n"
+    if one.get("irq_pin"):
+        text += f"      IRQ {one.get('irq', 0)}, pin {chr(ord('A') + one['irq_pin'] - 1)}\n"
+    bridge = one.get("pci_bridge")
+    if bridge is not None:
+        numbers = bridge["bus"]
+        text += f"      BUS {numbers['number']}.\n      secondary bus {numbers['secondary']}.\n"
+        text += f"      subordinate bus {numbers['subordinate']}.\n"
+        for key, label in (
+            ("io_range", "IO"),
+            ("memory_range", "memory"),
+            ("prefetchable_range", "prefetchable memory"),
+        ):
+            limits = numbers[key]
+            digits = 4 if key == "io_range" else 8
+            text += f"      {label} range [0x{limits['base']:0{digits}x}, 0x{limits['limit']:0{digits}x}]\n"
+    for region in one["regions"]:
+        address, size = region["address"] & ((1 << 64) - 1), region["size"]
+        last = address + size - 1 if address != (1 << 64) - 1 else size - 2
+        if region["type"] == "io":
+            text += f"      BAR{region['bar']}: I/O at 0x{address:04x} [0x{last:04x}].\n"
+        else:
+            width = 64 if region.get("mem_type_64") else 32
+            fetch = " prefetchable" if region.get("prefetch") else ""
+            text += (
+                f"      BAR{region['bar']}: {width} bit{fetch} memory at 0x{address:08x} [0x{last:08x}].\n"
+            )
+    text += f'      id "{one["qdev_id"]}"\n'
+    if bridge is not None:
+        for inner in bridge.get("devices", ()):
+            text += _pci_device(bridge["bus"]["secondary"], inner)
+    return text
 
 
 def ramblock(machine: FakeQemu, given: dict[str, Any]) -> str:
@@ -441,7 +493,7 @@ SHOWS: dict[str, Show] = {
     "hotpluggable-cpus": hotpluggable, "iothreads": iothreads, "kvm": kvm, "mem": _says("PG disabled\n"),
     "memdev": memdev, "memory-devices": memory_devices, "memory_size_summary": memory_size, "mice": mice,
     "migrate": migrate, "migrate_capabilities": migrate_capabilities, "migrate_parameters": migrate_parameters,
-    "name": name, "numa": numa, "opcount": _says("[TCG profiler not compiled]\n"),
+    "name": name, "numa": numa, "pci": pci, "opcount": _says("[TCG profiler not compiled]\n"),
     "profile": _error("Internal profiler not compiled"), "ramblock": ramblock, "rdma": _says(""),
     "replay": _says("Record/replay is not active\n"), "rocker": rocker, "rocker-of-dpa-flows": rocker,
     "rocker-of-dpa-groups": rocker, "rocker-ports": rocker, "sev": _says("SEV is not enabled\n"),

@@ -103,7 +103,10 @@ QMP: dict[str, tuple[str, dict[str, str]]] = {
     "pmemsave": ("pmemsave", {"val": "val", "size": "size", "filename": "filename"}),
     "quit": ("quit", {}),
     "ringbuf_write": ("ringbuf-write", {"device": "device", "data": "data"}),
-    "screendump": ("screendump", {"filename": "filename", "device": "device", "head": "head", "format": "format"}),
+    "screendump": (
+        "screendump",
+        {"filename": "filename", "device": "device", "head": "head", "format": "format"},
+    ),
     "set_link": ("set_link", {"name": "name", "up": "up"}),
     "set_password": ("set_password", {"protocol": "protocol", "password": "password"}),
     "set_vcpu_dirty_limit": ("set-vcpu-dirty-limit", {"dirty-rate": "dirty-rate", "cpu-index": "cpu-index"}),
@@ -139,7 +142,7 @@ def run(machine: FakeQemu, session: Session | None, line: str) -> str | Deferred
         return ""
     entry = _NAMES.get(name)
     if entry is None:
-        return f"unknown command: '{line[start:].split()[0]}'\n"
+        return f"unknown command: '{line[start:].split(maxsplit=1)[0]}'\n"
     first = entry.split("|")[0]
     if first == "info":
         from fakeqemu.human.info import info

@@ -57,7 +57,17 @@ class Incoming(Channel):
         listening: where it listens, for ``query-migrate``; None when it does not any more.
     """
 
-    __slots__ = ("_closed", "_machine", "_parts", "_reader", "_ready", "listening", "migration", "status", "target")
+    __slots__ = (
+        "_closed",
+        "_machine",
+        "_parts",
+        "_reader",
+        "_ready",
+        "listening",
+        "migration",
+        "status",
+        "target",
+    )
 
     def __init__(self, machine: FakeQemu) -> None:
         super().__init__()

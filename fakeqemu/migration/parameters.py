@@ -112,12 +112,10 @@ def check_capabilities(wanted: Iterable[str], parameters: dict[str, Any]) -> Non
         for other in _NO_SNAPSHOT:
             if other in on:
                 raise refuse(f"Background-snapshot is not compatible with {other}")
-    plain = (
-        parameters.get("multifd-compression", "none") == "none" and not parameters.get("tls-creds")
+    plain = parameters.get("multifd-compression", "none") == "none" and not parameters.get(
+        "tls-creds"
     )  # what migrate_use_tls() looks at
-    if "zero-copy-send" in on and (
-        "multifd" not in on or "compress" in on or "xbzrle" in on or not plain
-    ):
+    if "zero-copy-send" in on and ("multifd" not in on or "compress" in on or "xbzrle" in on or not plain):
         raise refuse("Zero copy only available for non-compressed non-TLS multifd migration")
     if "postcopy-preempt" in on and "postcopy-ram" not in on:
         raise refuse("Postcopy preempt requires postcopy-ram")

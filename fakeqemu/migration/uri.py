@@ -92,7 +92,8 @@ def _inet(target: Target) -> None:
         raise wrong
     if not port.isdigit():
         raise CommandError(
-            "GenericError", f"address resolution failed for {host}:{port}: Servname not supported for ai_socktype"
+            "GenericError",
+            f"address resolution failed for {host}:{port}: Servname not supported for ai_socktype",
         )
     target.host, target.port = host, int(port)
     for option in options.split(",") if options else ():
