@@ -58,6 +58,11 @@ class Host:
         del path
         return None
 
+    def socket_path(self, fd: int) -> str | None:
+        """Where an inherited listener is bound; None when that is not known."""
+        del fd
+        return None
+
     def thread_ids(self, number: int, pid: int) -> list[int]:
         """Ids of threads of the process, one for each CPU; they stay while the machine lives."""
         return [pid + 1 + index for index in range(number)]

@@ -108,6 +108,20 @@ class RealHost(Host):
         except OSError:
             return None
 
+    def socket_path(self, fd: int) -> str | None:
+        """Where an inherited listener is bound."""
+        from _socket import socket
+
+        try:
+            listener = socket(fileno=posix.dup(fd))
+        except OSError:
+            return None
+        try:
+            name = listener.getsockname()
+        finally:
+            listener.close()
+        return name if isinstance(name, str) and name else None
+
     def thread_ids(self, number: int, pid: int) -> list[int]:
         """Ids of threads that are there for no other reason than to have them; they wait for ever."""
         del pid

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -18,6 +19,28 @@ _IMAGES = {
     "wide": (("wide.qcow2", "32M", "qcow2"), ("wide.raw", "8M", "raw")),
     "snap": (("snap.qcow2", "32M", "qcow2"),),
 }
+
+
+#: A machine in which no operating system runs: as the real QEMU with empty disks.
+NOBODY_HOME = "- {at: start, guest: {boot: 365d, agent: false}}\n"
+#: A machine whose guest has booted soon, and answers.
+SOMEBODY = "- {at: start, guest: {boot: 200ms}}\n"
+
+
+def install_fake(daemon: Libvirtd) -> None:
+    """Emulators for the daemon: ``bin/`` without a guest inside, ``bin/guest/`` with one."""
+    for directory, script in (("bin", NOBODY_HOME), ("bin/guest", SOMEBODY)):
+        where = daemon.base / directory
+        where.mkdir(exist_ok=True)
+        (where / "behaviour.yaml").write_text(script)
+        subprocess.run(
+            [
+                sys.executable, "-c", "from fakeqemu.toolbox import main; main()", "install-emulator",
+                "--arch", "x86_64", "--script", str(where / "behaviour.yaml"), str(where),
+            ],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    daemon.own(daemon.base)
 
 
 #: What a command caused is awaited this long before it is read from the log.
