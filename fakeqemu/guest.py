@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTS", "crash_loaded", "hang", "inside", "panic", "power_off", "powerdown", "request_reset",
-    "request_shutdown", "reset", "resume", "settle_balloon", "stop", "suspend", "suspend_disk",
+    "request_shutdown", "reset", "resume", "stop", "suspend", "suspend_disk",
     "system_reset", "wake_up", "watchdog",
 ]  # fmt: skip
 
@@ -56,7 +56,10 @@ def resume(machine: FakeQemu) -> None:
         machine.powerdown_pending = False
         machine.afterwards(lambda: power_off(machine))
     if machine.balloon is not None:
-        settle_balloon(machine)
+        from fakeqemu.hardware import registry_of
+        from fakeqemu.hardware.balloon import settle
+
+        settle(registry_of(machine))
 
 
 def _boot(machine: FakeQemu) -> None:
@@ -241,14 +244,6 @@ def watchdog(machine: FakeQemu) -> None:
         from fakeqemu.actions import Stderr
 
         machine.do(0, Stderr("watchdog: timer fired\n"))
-
-
-def settle_balloon(machine: FakeQemu) -> None:
-    """The guest's balloon driver moves to the target."""
-    from fakeqemu.hardware import registry_of
-    from fakeqemu.hardware.balloon import settle
-
-    settle(registry_of(machine))
 
 
 #: What a script's ``guest:`` may make the guest do.

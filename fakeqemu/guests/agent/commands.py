@@ -197,7 +197,7 @@ def _diskstats(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
         "read-merges", "discard-merges", "flush-ticks",
     )  # fmt: skip
     stats = dict.fromkeys(quiet, 0) | {
-        "write-ios": seconds, "write-sectors": 8 * seconds, "write-ticks": seconds, 
+        "write-ios": seconds, "write-sectors": 8 * seconds, "write-ticks": seconds,
         "read-ios": 2000 + seconds,
         "read-sectors": 160000 + 8 * seconds, "read-ticks": 900 + seconds, "total-ticks": 950 + seconds,
         "weight-ticks": 1000 + 2 * seconds,
