@@ -9,7 +9,7 @@ from fakeqemu.block import graph_of
 from fakeqemu.block.perms import CONSISTENT_READ, DATA, WRITE, WRITE_UNCHANGED
 from fakeqemu.jobs.engine import engine_of
 from fakeqemu.jobs.job import Driver
-from fakeqemu.jobs.nodes import Holder, check_node_name, held, job_name, refuse, skip_filters
+from fakeqemu.jobs.nodes import Holder, check_node_name, held, job_name, refuse, skip_filters, wrong
 from fakeqemu.jobs.txn import Txn
 from fakeqemu.registry import CommandError
 
@@ -45,6 +45,7 @@ class Backup(Driver):
 
     kind = "backup"
     chunk = 1 << 20
+    eager = False
 
     def __init__(self, graph: Graph, source: BlockNode, target: BlockNode, sync: str) -> None:
         super().__init__()
@@ -54,6 +55,14 @@ class Backup(Driver):
         self.filter: BlockNode | None = None
         self.holder: Holder | None = None
         self.extra: list[BlockNode] = []
+
+    def touches(self, node: BlockNode) -> bool:
+        """Whether it works on a node's chain."""
+        return self.holder is not None and self.holder.touches(node)
+
+    def fault(self) -> tuple[str, str] | None:
+        """What blkdebug puts into reading or writing."""
+        return wrong(self.source, self.target)
 
     def run(self, job: Job) -> None:
         """Its length is that of what it copies; without anything to copy it only stands by."""
@@ -73,8 +82,8 @@ class Backup(Driver):
         self._bitmap(succeeded=True)
 
     def abort(self, job: Job) -> None:
-        """The bitmap is as if nothing had happened, unless it is always to follow."""
-        del job
+        """What was written stays; the bitmap is as if nothing had happened, unless it is always to follow."""
+        self.target.absorb(min(job.pace.moved, self._held()))
         self._bitmap(succeeded=False)
 
     def clean(self, job: Job) -> None:
@@ -134,13 +143,17 @@ def prepare_backup(machine: FakeQemu, arguments: dict[str, Any], *, drive: bool,
     driver = Backup(graph, source, target, arguments["sync"])
     if drive:
         driver.extra.append(target)
+    held = engine_of(machine).hold_around(source)
     try:
         job = _prepare(machine, driver, arguments, txn)
     except CommandError:
+        for other in reversed(held):
+            other.release()
         for node in driver.extra:
             graph.release(node)
         raise
     job.pause_count += 1
+    job.companions = held[::-1]
     return job
 
 
@@ -197,7 +210,7 @@ def _filter(driver: Backup, name: str | None) -> None:
         if driver.target.read_only:
             raise refuse("Block node is read-only")
         driver.filter = driver.graph.insert("copy-before-write", driver.source, name)
-        driver.filter.implicit = name is None
+        driver.filter.implicit = False
         shared = CONSISTENT_READ | WRITE_UNCHANGED
         driver.graph.attach(driver.filter, "target", driver.target, DATA, WRITE, shared)
     except CommandError as error:
@@ -218,7 +231,6 @@ def _job(machine: FakeQemu, driver: Backup, arguments: dict[str, Any], txn: Txn)
     holder = driver.holder = Holder(driver.graph, "backup", name)
     if driver.filter is not None:
         holder.block(driver.filter)
-    holder.block(driver.source)
     holder.block(driver.target)
     if driver.bitmap is not None:
         driver.bitmap.busy = True

@@ -7,7 +7,6 @@ the guest writes to is a mirror in disguise (`fakeqemu.jobs.mirror`).
 from __future__ import annotations
 
 from fakeqemu.block import graph_of
-from fakeqemu.block.node import User
 from fakeqemu.block.perms import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
 from fakeqemu.jobs.engine import engine_of
 from fakeqemu.jobs.job import Driver
@@ -24,6 +23,7 @@ from fakeqemu.jobs.nodes import (
     refuse,
     rename,
     skip_filters,
+    wrong,
 )
 from fakeqemu.registry import CommandError
 
@@ -55,6 +55,14 @@ class Commit(Driver):
         #: Images that were opened for writing on this occasion.
         self.opened: list[BlockNode] = []
 
+    def touches(self, node: BlockNode) -> bool:
+        """Whether it works on a node's chain."""
+        return self.holder is not None and self.holder.touches(node)
+
+    def fault(self) -> tuple[str, str] | None:
+        """What blkdebug puts into reading or writing."""
+        return wrong(self.top, self.base)
+
     def run(self, job: Job) -> None:
         """Its length is that of the disk; what the layers above the base hold has to be moved."""
         job.pace.total = self.top.size
@@ -69,6 +77,10 @@ class Commit(Driver):
         self.base.absorb(moved)
         if self.overlay is not None:
             rename(self.graph, self.overlay, self.backing_file or self.base.filename, self.base.driver)
+
+    def abort(self, job: Job) -> None:
+        """What was written stays."""
+        self.base.absorb(job.pace.moved)
 
     def clean(self, job: Job) -> None:
         """Give back whatever it held."""
@@ -193,9 +205,8 @@ def _start(
         for one in above(top, base):
             holder.hold("intermediate node", one, 0, WRITE_UNCHANGED | WRITE)
         holder.hold("base", base, 0, ALL)
-        unnamed = User()
         perm = CONSISTENT_READ | WRITE | (RESIZE if base.size < top.size else 0)
-        holder.use(unnamed, base, perm, CONSISTENT_READ | WRITE_UNCHANGED)
+        holder.use(base, perm, CONSISTENT_READ | WRITE_UNCHANGED)
     except CommandError:
         job.drop()
         raise

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fakeqemu.block.node import BlockNode
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["Jobs", "engine_of", "well_formed"]
@@ -101,8 +102,15 @@ class Jobs:
         held = [job for job in self.jobs if job.driver.block and not job.completed]
         for job in held:
             job.hold()
-        for job in held:
+        for job in reversed(held):
             job.release()
+
+    def hold_around(self, node: BlockNode) -> list[Job]:
+        """Let what is done to a node's chain rest (bdrv_drained_begin); whoever asks releases the jobs."""
+        found = [job for job in self.jobs if not job.completed and job.driver.touches(node)]
+        for job in found:
+            job.hold()
+        return found
 
     def forget(self, job: Job) -> None:
         """A job is no more."""

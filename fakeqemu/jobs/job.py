@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.engine import Jobs
     from fakeqemu.jobs.txn import Txn
 
@@ -38,6 +39,7 @@ class Driver:
         block: whether it is a block job, with events of its own and a place in ``query-block-jobs``.
         two_phase: whether it becomes ready, and ends when it is told to.
         chunk: bytes that it moves at once; a limit makes it sleep between them.
+        eager: whether it moves a chunk as soon as it goes on after a pause; else it keeps to its limit.
         swift: whether a cancel ends it before the reply; else it has to wait for what it has begun to write.
         policies: what to do about an error: of reading and of writing (``on-error`` and its like).
     """
@@ -48,10 +50,20 @@ class Driver:
     block = True
     two_phase = False
     chunk = 1 << 19
+    eager = True
     swift = True
 
     def __init__(self) -> None:
         self.policies = {"read": "report", "write": "report"}
+
+    def touches(self, node: BlockNode) -> bool:
+        """Whether it works on a node's chain."""
+        del node
+        return False
+
+    def fault(self) -> tuple[str, str] | None:
+        """What is wrong with reading or writing: a text, and the operation; None for nothing."""
+        return None
 
     def run(self, job: Job) -> None:
         """The job has begun to run: the time to say how long it is; `CommandError` fails it."""
@@ -96,18 +108,19 @@ class Job:
         error: why it failed, or None.
         leaving: a ready job was told to end.
         txn: the jobs that succeed or fail with it.
+        companions: other jobs that rest as long as it is held.
     """
 
     __slots__ = (
-        "_announced", "_moving", "_ran", "_turn", "auto_dismiss", "auto_finalize", "cancelled",
+        "_announced", "_moving", "_ran", "_turn", "auto_dismiss", "auto_finalize", "cancelled", "companions",
         "driver", "engine", "error", "forced", "id", "io_status", "leaving", "pace", "pause_count", "speed",
         "started", "status", "txn", "user_paused",
     )  # fmt: skip
 
     def __init__(self, engine: Jobs, ident: str, driver: Driver, pace: Pace, speed: int) -> None:
         self.engine, self.id, self.driver, self.pace, self.speed = engine, ident, driver, pace, speed
-        pace.over = self.advance
-        pace.chunk = driver.chunk
+        pace.over = self._worked
+        pace.chunk, pace.eager = driver.chunk, driver.eager
         self.status = "undefined"
         self.auto_finalize = self.auto_dismiss = True
         self.pause_count = 1
@@ -115,6 +128,7 @@ class Job:
         self.error: str | None = None
         self.io_status = "ok"
         self.txn: Txn | None = None
+        self.companions: list[Job] = []
         self._moving: str | None = None
         self._turn = 0
         self._ran = self._announced = False
@@ -134,7 +148,8 @@ class Job:
     @property
     def busy(self) -> bool:
         """Whether it is at work this instant: not while its limit makes it sleep."""
-        return self.status == "running" and not self.speed and not self.pace.done
+        asleep = self.speed or self.pace.done or self.pace.endless
+        return self.status == "running" and not asleep
 
     def info(self) -> dict[str, Any]:
         """Its entry in ``query-jobs``."""
@@ -275,10 +290,12 @@ class Job:
 
     def release(self) -> None:
         """What it works on need not be quiet any more (block_job_drained_end)."""
-        if self.status == "null":
-            return
-        self.pause_count -= 1
-        self.advance()
+        if self.status != "null":
+            self.pause_count -= 1
+            self.advance()
+        companions, self.companions = self.companions, []
+        for job in companions:
+            job.release()
 
     def drop(self) -> None:
         """It was made in vain, and never ran (job_early_fail)."""
@@ -451,6 +468,17 @@ class Job:
             self.advance()
         else:
             self.engine.machine.afterwards(self.advance)
+
+    def _worked(self) -> None:
+        """All would be moved by now, if nothing was wrong."""
+        found = self.driver.fault()
+        if found is not None:
+            action = self.trouble(*found)
+            if action != "ignore":
+                self.pace.again()
+            if action == "report":
+                self.error = found[0]
+        self.advance()
 
     def _end(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,6 @@ mirror to one of its own backing images. Must not know states of jobs.
 from __future__ import annotations
 
 from fakeqemu.block import graph_of
-from fakeqemu.block.node import User
 from fakeqemu.block.perms import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
 from fakeqemu.jobs.engine import engine_of
 from fakeqemu.jobs.job import Driver
@@ -22,6 +21,7 @@ from fakeqemu.jobs.nodes import (
     root_node,
     skip_filters,
     skip_implicit,
+    wrong,
 )
 from fakeqemu.registry import CommandError
 
@@ -76,6 +76,14 @@ class Mirror(Driver):
         self.opened: list[BlockNode] = []
         self.extra: list[BlockNode] = []
 
+    def touches(self, node: BlockNode) -> bool:
+        """Whether it works on a node's chain."""
+        return self.holder is not None and self.holder.touches(node)
+
+    def fault(self) -> tuple[str, str] | None:
+        """What blkdebug puts into reading or writing."""
+        return wrong(self.source, self.target)
+
     def run(self, job: Job) -> None:
         """Its length is what has to be copied; of a whole disk, what cannot be known to be zero."""
         if self.kind == "mirror" and self.source.size != self.target.size:
@@ -106,6 +114,10 @@ class Mirror(Driver):
         self.graph.replace(place, self.target)
         if place.read_only != self.target.read_only and not place.read_only:
             self.opened = [node for node in self.opened if node is not self.target]
+
+    def abort(self, job: Job) -> None:
+        """What was written stays."""
+        self.target.absorb(job.pace.moved)
 
     def clean(self, job: Job) -> None:
         """Give back whatever it held."""
@@ -227,6 +239,9 @@ def _start(machine: FakeQemu, name: str, driver: Mirror, arguments: dict[str, An
     check_node_name(graph, given)
     filter_ = driver.filter = graph.insert("mirror_top", source, given)
     filter_.implicit = given is None
+    if driver.kind == "commit":  # the chain below is written to, and consistent at the top only
+        filter_.options["commit"] = True
+        graph.refresh(filter_)
     try:
         job = engine_of(machine).create(
             name,
@@ -263,7 +278,7 @@ def _hold(driver: Mirror, name: str, filter_: BlockNode) -> None:
         raise refuse("Cannot mirror to a filter on top of a node in the source's backing chain")
     if target.read_only:
         raise refuse("Block node is read-only")
-    holder.use(User(), target, perm, shared)
+    holder.use(target, perm, shared)
     holder.hold("target", target, 0, ALL)
     if inside:
         for node in above(source, target)[1:]:

@@ -19,13 +19,39 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Holder", "above", "chain_has", "check_node_name", "find_backing", "has_overlay", "held", "job_name",
-    "overlay_of", "refuse", "rename", "root_node", "skip_filters", "skip_implicit",
+    "overlay_of", "refuse", "rename", "root_node", "skip_filters", "skip_implicit", "wrong",
 ]  # fmt: skip
+
+
+def wrong(reading: BlockNode, writing: BlockNode) -> tuple[str, str] | None:
+    """An error that a blkdebug node puts into reading or writing; one that is for once is taken out."""
+    from os import strerror
+
+    for node, operation in ((reading, "read"), (writing, "write")):
+        for one in node.chain():
+            rules = one.options.get("inject-error") if one.driver == "blkdebug" else None
+            for rule in rules or ():
+                if rule.get("iotype", operation) == operation and not rule.get("spent"):
+                    if rule.get("once"):
+                        rule["spent"] = True
+                    return strerror(rule.get("errno", 5)), operation
+    return None
 
 
 def refuse(text: str) -> CommandError:
     """The usual error."""
     return CommandError("GenericError", text)
+
+
+class Unnamed(User):
+    """The backend without a name through which a job writes to its target."""
+
+    __slots__ = ()
+
+    @property
+    def is_backend(self) -> bool:
+        """It is one."""
+        return True
 
 
 class Holder(User):
@@ -60,13 +86,13 @@ class Holder(User):
         self.edges.append(edge)
         self.block(node)
 
-    def use(self, user: User, node: BlockNode, perm: int, shared: int) -> None:
+    def use(self, node: BlockNode, perm: int, shared: int) -> None:
         """Let a backend without a name, which belongs to the job, use a node (blk_new, blk_insert_bs).
 
         Raises:
             CommandError: the permissions do not go together with those of others.
         """
-        edge = self.graph.attach(user, "root", node, 0, perm, shared)
+        edge = self.graph.attach(Unnamed(), "root", node, 0, perm, shared)
         edge.fixed = True
         self.edges.append(edge)
 
@@ -74,6 +100,12 @@ class Holder(User):
         """Refuse operations on a node."""
         node.block(self, f"block device is in use by block job: {self.kind}")
         self.nodes.append(node)
+
+    def touches(self, node: BlockNode) -> bool:
+        """Whether it holds something of a node's chain, above or below."""
+        below = list(node.chain())
+        held = [*self.nodes, *(edge.child for edge in self.edges)]
+        return any(one in below or chain_has(one, node) for one in held)
 
     def let_go(self) -> None:
         """Give everything back."""

@@ -33,26 +33,29 @@ class Pace:
     """The progress of one job.
 
     A job with a limit moves a chunk at once and then sleeps until the limit allows for the next, as QEMU's
-    do (RateLimit); without a limit it moves on evenly at the rate of the storage.
+    do (RateLimit); without a limit it moves on evenly at the rate of the storage. Of a disk, what has to be
+    moved comes first, and then what need not.
 
     Attributes:
         total: what the job shows as its length, in its own units.
         work: bytes that really have to be moved; the rest of the length costs no time.
         chunk: bytes that are moved at once.
+        eager: whether a chunk is moved as soon as it goes on after a pause.
         instant: nothing has to be done at all, which takes no time.
         endless: it never comes to its end by itself.
         done: whether all has been done.
     """
 
     __slots__ = (
-        "_base", "_limited", "_since", "_turn", "chunk", "done", "endless", "instant", "machine", "over",
-        "rate", "total", "work",
+        "_base", "_limited", "_since", "_turn", "chunk", "done", "eager", "endless", "instant", "machine",
+        "over", "rate", "total", "work",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu, total: int, work: int) -> None:
         self.machine = machine
         self.total, self.work = total, work
         self.rate, self.chunk = FAST, STEP
+        self.eager = True
         self.done = self.instant = self.endless = False
         #: Called when the work is done.
         self.over: Callable[[], None] | None = None
@@ -61,14 +64,34 @@ class Pace:
         self._limited = False
         self._turn = 0
 
+    def again(self) -> None:
+        """The last of it has to be done again."""
+        self.done = False
+        self._base = max(self.work - 1, 0) // STEP * STEP
+
     @property
     def current(self) -> int:
         """How far the job is, of `total`."""
         if self.done:
             return self.total
-        if not self.work or self.endless:
-            return 0
-        return min(self.total, self._moved() * self.total // self.work)
+        moved = 0 if self.endless else self.moved
+        if self._limited:  # what is known to be zero goes with a chunk for nothing
+            moved = -(-moved // self.chunk) * self.chunk
+        return min(self.total, moved)
+
+    @property
+    def moved(self) -> int:
+        """Bytes that were moved so far, of `work`."""
+        if self.done:
+            return self.work
+        if self._since is None:
+            return self._base
+        moved = (self.machine.now_ns - self._since) * self.rate // SECOND
+        if self._limited:
+            moved = (moved // self.chunk + (self.eager or not self._base)) * self.chunk
+        else:
+            moved = moved // STEP * STEP
+        return min(self._base + moved, self.work)
 
     def run(self, speed: int) -> None:
         """Work on, with a limit in bytes a second (0: none)."""
@@ -84,7 +107,9 @@ class Pace:
         self._turn += 1
         turn = self._turn
         left = max(self.work - self._base, 0)
-        if self._limited:
+        if (
+            self._limited and self.total <= self.work and (self.eager or not self._base)
+        ):  # nobody waits after the last chunk
             left = max(-(-left // self.chunk) - 1, 0) * self.chunk
         wait = -(-left * SECOND // self.rate)
         self.machine.later(max(wait, LEAST_NS), lambda: self._end(turn))
@@ -92,16 +117,9 @@ class Pace:
     def halt(self) -> None:
         """Stand still where the work is."""
         if self._since is not None:
-            self._base = min(self._moved(), max(self.work - 1, 0))
+            self._base = min(self.moved, max(self.work - 1, 0))
             self._since = None
             self._turn += 1
-
-    def _moved(self) -> int:
-        if self._since is None:
-            return self._base
-        moved = (self.machine.now_ns - self._since) * self.rate // SECOND
-        moved = (moved // self.chunk + 1) * self.chunk if self._limited else moved // STEP * STEP
-        return min(self._base + moved, self.work)
 
     def _end(self, turn: int) -> None:
         if turn != self._turn or self._since is None:

@@ -20,6 +20,7 @@ from fakeqemu.jobs.nodes import (
     refuse,
     rename,
     skip_filters,
+    wrong,
 )
 from fakeqemu.registry import CommandError
 
@@ -49,6 +50,14 @@ class Stream(Driver):
         self.filter: BlockNode | None = None
         self.holder: Holder | None = None
 
+    def touches(self, node: BlockNode) -> bool:
+        """Whether it works on a node's chain."""
+        return self.holder is not None and self.holder.touches(node)
+
+    def fault(self) -> tuple[str, str] | None:
+        """What blkdebug puts into reading or writing."""
+        return wrong(self.node, self.node)
+
     def run(self, job: Job) -> None:
         """Its length is that of the disk, unless there is nothing to pull."""
         if self._below() is None:
@@ -71,6 +80,10 @@ class Stream(Driver):
         name = self.backing_file or (base.filename if base is not None else "")
         rename(self.graph, self.node, name, base.driver if base is not None else "")
         self._unfilter()
+
+    def abort(self, job: Job) -> None:
+        """What was pulled stays."""
+        self.node.absorb(min(job.pace.moved, self._missing()))
 
     def clean(self, job: Job) -> None:
         """Give back whatever it held."""

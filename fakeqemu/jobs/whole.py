@@ -1,7 +1,7 @@
 """Jobs about snapshots of the whole machine: ``snapshot-save``, ``-load`` and ``-delete``.
 
-Knows that QEMU 7.2 does their work at one go, with its main loop standing still (migration/savevm.c). Must not
-know states of jobs.
+Knows that QEMU 7.2 does their work at one go, with its main loop standing still (migration/savevm.c). Must
+not know states of jobs.
 """
 
 from __future__ import annotations
