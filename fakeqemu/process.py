@@ -129,7 +129,8 @@ class Process:
     def _turn(self) -> None:
         wait = -1.0
         if self._timers:
-            wait = max(0, self._timers[0][0] - self.now()) / 1e9
+            # The kernel takes no more than 2**31 ms at once.
+            wait = min(86_400.0, max(0, self._timers[0][0] - self.now()) / 1e9)
         if self.files:
             for wire in tuple(self.files):
                 if not wire.idle:
