@@ -80,7 +80,6 @@ class Backend(Channel):
         if options.get("path") is not None:
             text = f"unix:{options['path']}{server}"
         elif options.get("fd") is not None:
-            # A listener that was handed in is named by where it is bound; a fake sees only its number.
             text = "unix:,server=on" if self.server else f"fd:{options['fd']}"
         else:
             sort = "telnet" if _on(options, "telnet") else "websocket" if _on(options, "websocket") else "tcp"

@@ -49,6 +49,9 @@ class Chardevs:
         terminals: dict[str, tuple[int, str]] = machine.parts.get("terminals") or {}
         for chardev in machine.line.chardevs.values():
             backend = self.all[chardev.id] = Backend.of(chardev)
+            if backend.server and chardev.fd is not None:
+                # A listener that was handed in is named by where it is bound.
+                backend.options["path"] = machine.host.socket_path(chardev.fd)
             if backend.kind == "pty":
                 from fakeqemu.frontends import terminal
 
