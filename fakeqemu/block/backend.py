@@ -37,9 +37,28 @@ class Backend(User):
     """
 
     __slots__ = (
-        "_before", "_stats", "asks", "edge", "graph", "histograms", "ident", "io_status", "kind", "limits", "locked",
-        "name", "owned", "path", "read_only", "removable", "resizable", "share", "tray", "tray_open",
-        "writeback", "type",
+        "_before",
+        "_stats",
+        "asks",
+        "edge",
+        "graph",
+        "histograms",
+        "ident",
+        "io_status",
+        "kind",
+        "limits",
+        "locked",
+        "name",
+        "owned",
+        "path",
+        "read_only",
+        "removable",
+        "resizable",
+        "share",
+        "tray",
+        "tray_open",
+        "type",
+        "writeback",
     )  # fmt: skip
 
     def __init__(self, graph: Graph, name: str = "") -> None:

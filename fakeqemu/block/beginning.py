@@ -45,7 +45,7 @@ def _quietly(graph: Graph, options: dict[str, Any]) -> None:
 
 
 def _drives(graph: Graph) -> None:
-    """The -drive options and their short forms, in order; then the drives a machine has without being asked."""
+    """The -drive options and their short forms, in order; then the drives that every machine has."""
     line = graph.machine.line
     taken: set[tuple[str, int]] = set()
     for drive in line.drives:
@@ -166,7 +166,7 @@ def _anonymous(graph: Graph, options: dict[str, Any]) -> Any:
 def _node_options(graph: Graph, path: str, options: dict[str, Any], *, read_only: bool) -> dict[str, Any]:
     from fakeqemu.block import images
 
-    driver = options.get("format") or options.get("driver") or images.probe(graph.files, path)  # type: ignore[arg-type]
+    driver = options.get("format") or options.get("driver") or images.probe(graph.files, path)
     cache = str(options.get("cache", ""))
     found: dict[str, Any] = {
         "driver": driver, "read-only": read_only, "file": {"driver": "file", "filename": path},

@@ -128,7 +128,7 @@ def add(graph: Graph, arguments: dict[str, Any]) -> Bitmap:
     made = node.bitmaps[name] = Bitmap(node, name, granularity)
     made.persistent = persistent
     made.enabled = not arguments.get("disabled", False)
-    graph.note(lambda: node.bitmaps.pop(name, None) and None)
+    graph.note(lambda: node.bitmaps.pop(name, None))
     return made
 
 

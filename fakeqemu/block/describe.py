@@ -1,7 +1,7 @@
 """Nodes as the query commands tell of them.
 
-Knows bdrv_block_device_info, bdrv_query_image_info and xdbg of QEMU 7.2 ``block/qapi.c`` and ``block.c``. Must
-not know commands.
+Knows bdrv_block_device_info, bdrv_query_image_info and xdbg of QEMU 7.2 ``block/qapi.c`` and
+``block.c``. Must not know commands.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.block.backend import Backend
-    from fakeqemu.block.image import Image
     from fakeqemu.block.graph import Graph
+    from fakeqemu.block.image import Image
 
 __all__ = ["device_info", "graph_info", "image_info"]
 
@@ -52,7 +52,7 @@ def _informed(node: BlockNode) -> bool:
     return False
 
 
-def image_info(graph: Graph, node: BlockNode, *, chain: bool) -> dict[str, Any]:
+def image_info(graph: Graph, node: BlockNode, *, chain: bool) -> dict[str, Any]:  # noqa: C901 - QAPI's members
     """The image of a node, and with ``chain`` those below it; members in QAPI's order."""
     image = node.image
     info: dict[str, Any] = {"filename": node.filename, "format": node.driver}
@@ -134,7 +134,7 @@ def _depth(node: BlockNode) -> int:
     return sum(1 for below in node.chain() if not below.implicit and below.below() is not None)
 
 
-def graph_info(graph: Graph, jobs: list[tuple[str, list[Any]]]) -> dict[str, Any]:
+def graph_info(graph: Graph, jobs: list[tuple[str, list[Any]]]) -> dict[str, Any]:  # noqa: C901 - three kinds of nodes
     """The whole graph: nodes and edges, the newest first (x-debug-query-block-graph).
 
     Args:

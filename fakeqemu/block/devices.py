@@ -1,7 +1,7 @@
 """Which of the machine's devices are disks, and what each wants of its drive.
 
-Knows the disk models of QEMU 7.2 as far as their backends go (``hw/block``, ``hw/ide``, ``hw/scsi``). Must not
-know buses.
+Knows the disk models of QEMU 7.2 as far as their backends go (``hw/block``, ``hw/ide``,
+``hw/scsi``). Must not know buses.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["CDROMS", "DISKS", "attach", "detach", "is_disk"]
 #: Models that need a medium, and those that take one out and in.
 DISKS = (
     "virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional", "virtio-blk-device",
-    "virtio-blk-ccw", "scsi-hd", "scsi-block", "ide-hd", "usb-storage", "nvme", "nvme-ns", "sd-card", "isa-fdc",
-    "vhost-user-blk-pci", "ide-cf",
+    "virtio-blk-ccw", "scsi-hd", "scsi-block", "ide-hd", "usb-storage", "nvme", "nvme-ns", "sd-card",
+    "isa-fdc",     "vhost-user-blk-pci", "ide-cf",
 )  # fmt: skip
 CDROMS = ("ide-cd", "scsi-cd", "floppy")
 _EMPTY = {
@@ -48,7 +48,9 @@ def _owner(kind: str) -> str:
     return "virtio-blk-device" if kind.startswith("virtio-blk") else kind
 
 
-def attach(graph: Graph, kind: str, ident: str | None, path: str, options: dict[str, Any]) -> Backend | None:
+def attach(  # noqa: C901 - QEMU's checks, in its order
+    graph: Graph, kind: str, ident: str | None, path: str, options: dict[str, Any]
+) -> Backend | None:
     """A device is plugged in: give it its drive.
 
     Args:

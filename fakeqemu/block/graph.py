@@ -42,7 +42,7 @@ class Graph:
         self.nodes: dict[str, BlockNode] = {}
         self.backends: list[Backend] = []
         self.groups: dict[str, Group] = {}
-        self.undo: list[Callable[[], None]] | None = None
+        self.undo: list[Callable[[], object]] | None = None
         #: False while the command line's nodes are made: QEMU has started, so it accepted them.
         self.checking = True
         self._counter = 0
@@ -152,7 +152,7 @@ class Graph:
 
     # -- changes that can be taken back ---------------------------------------------------------------------
 
-    def note(self, back: Callable[[], None]) -> None:
+    def note(self, back: Callable[[], object]) -> None:
         """Remember how to take a change back, while somebody may want to."""
         if self.undo is not None:
             self.undo.append(back)
@@ -172,13 +172,13 @@ class Graph:
             outer += inner
         return done
 
-    def _quiet(self) -> list[Callable[[], None]]:
+    def _quiet(self) -> list[Callable[[], object]]:
         found, self.undo = self.undo or [], None
         return found
 
     # -- edges ----------------------------------------------------------------------------------------------
 
-    def attach(
+    def attach(  # noqa: PLR0917 - an edge is that much
         self, user: BlockNode | User, name: str, child: BlockNode, role: int, perm: int = 0, shared: int = ALL
     ) -> Edge:
         """Let somebody use a node; a node's own wants follow from those of its users.
@@ -294,6 +294,7 @@ class Graph:
             if edge in but or edge.fixed or (isinstance(edge.user, BlockNode) and edge.user in within):
                 continue
             self._move(edge, new)
+        self.refresh(old)  # whoever left it wants nothing from what is below it any more
         self.refresh(new)
         self.refresh(old)
         self.release(old)

@@ -16,16 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["backing_overridden", "exact_filename", "filename", "full_options"]
 
 _PROTOCOLS = (
-    "file",
-    "host_device",
-    "host_cdrom",
-    "null-co",
-    "null-aio",
-    "nbd",
-    "blkdebug",
-    "blkverify",
-    "quorum",
-)
+    "file", "host_device", "host_cdrom", "null-co", "null-aio", "nbd", "blkdebug", "blkverify", "quorum",
+)  # fmt: skip
 _SHOWN_AS_BELOW = ("mirror_top", "commit_top")
 
 
@@ -39,7 +31,7 @@ def filename(node: BlockNode) -> str:
 
 
 def backing_overridden(node: BlockNode) -> bool:
-    """Whether the backing image is another one than opening the file would bring (bdrv_backing_overridden)."""
+    """Whether the backing image is another one than the file would bring (bdrv_backing_overridden)."""
     if not node.kind.supports_backing:
         return False
     told = node.image.auto_backing if node.image is not None else None
@@ -49,7 +41,7 @@ def backing_overridden(node: BlockNode) -> bool:
     return told is not None
 
 
-def exact_filename(node: BlockNode) -> str:
+def exact_filename(node: BlockNode) -> str:  # noqa: PLR0911 - by kind of driver
     """The plain file name, or nothing when opening that would bring something else."""
     options = node.options
     driver = node.driver

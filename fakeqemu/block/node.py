@@ -63,7 +63,7 @@ class Edge:
 
     __slots__ = ("child", "fixed", "name", "perm", "role", "shared", "user")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - an edge is that much
         self, user: BlockNode | User, name: str, child: BlockNode, role: int, perm: int = 0, shared: int = ALL
     ) -> None:
         self.user, self.name, self.child, self.role = user, name, child, role
@@ -99,9 +99,28 @@ class BlockNode:
     """
 
     __slots__ = (
-        "bitmaps", "blockers", "detect_zeroes", "direct", "discard", "driver", "edges",
-        "force_share", "implicit", "image", "kind", "monitored", "name", "no_flush", "options", "parents",
-        "path", "read_only", "size", "threshold", "unlocked", "written",
+        "bitmaps",
+        "blockers",
+        "detect_zeroes",
+        "direct",
+        "discard",
+        "driver",
+        "edges",
+        "force_share",
+        "image",
+        "implicit",
+        "kind",
+        "monitored",
+        "name",
+        "no_flush",
+        "options",
+        "parents",
+        "path",
+        "read_only",
+        "size",
+        "threshold",
+        "unlocked",
+        "written",
     )  # fmt: skip
 
     def __init__(self, name: str, kind: Driver, options: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.graph import Graph
 
-__all__ = ["IMAGINARY_SIZE", "add", "fresh", "number", "open_node", "ready", "truth"]
+__all__ = ["IMAGINARY_SIZE", "add", "fresh", "number", "open_node", "truth"]
 
 #: Size of a disk whose image nobody can look into.
 IMAGINARY_SIZE = 20 << 30
@@ -28,10 +28,17 @@ NULL_SIZE = 1 << 30
 MAX_DEPTH = 200
 _FILES = ("file", "host_device", "host_cdrom")
 _NOT_OURS = {
-    "vdi": "Image not in VDI format", "vmdk": "invalid VMDK image descriptor", "vpc": "invalid VPC image",
-    "qed": "Image not in QED format", "vhdx": "Could not open '{}': Invalid argument", "qcow": "qcow (v1) does not support qcow version 3",
-    "parallels": "Image not in Parallels format", "bochs": "Image is read-only", "dmg": "Image is read-only", "cloop": "Image is read-only",
-}  # fmt: skip
+    "vdi": "Image not in VDI format",
+    "vmdk": "invalid VMDK image descriptor",
+    "vpc": "invalid VPC image",
+    "qed": "Image not in QED format",
+    "vhdx": "Could not open '{}': Invalid argument",
+    "qcow": "qcow (v1) does not support qcow version 3",
+    "parallels": "Image not in Parallels format",
+    "bochs": "Image is read-only",
+    "dmg": "Image is read-only",
+    "cloop": "Image is read-only",
+}
 _UNREADABLE = "The image format of driver '{}' is not modelled"
 
 
@@ -90,7 +97,7 @@ def fresh(graph: Graph, driver: str, name: str | None, options: dict[str, Any] |
         if len(name) > 31:
             raise _fail("Node name too long")
     node = graph.nodes[name] = BlockNode(name, DRIVERS[driver], options or {})
-    graph.note(lambda: graph.nodes.pop(node.name, None) and None)
+    graph.note(lambda: graph.nodes.pop(node.name, None))
     return node
 
 
@@ -179,9 +186,9 @@ def _child(graph: Graph, what: Any, flags: dict[str, Any], role: int, depth: int
     return open_node(graph, what, role=role, depth=depth + 1, inherit=down)
 
 
-def _open(
-    graph: Graph, node: BlockNode, options: dict[str, Any], below: dict[str, BlockNode], flags: dict[str, Any],
-    depth: int,
+def _open(  # noqa: PLR0917 - one place calls it
+    graph: Graph, node: BlockNode, options: dict[str, Any], below: dict[str, BlockNode],
+    flags: dict[str, Any], depth: int,
 ) -> None:  # fmt: skip
     driver, kind = node.driver, node.kind
     if driver in _FILES:
@@ -200,9 +207,8 @@ def _open(
         for name, role in kind.children.items():
             if name in below or (name not in ("file", "backing") and options.get(name) is not None):
                 child = below.get(name) or _child(graph, options[name], flags, role, depth)
-                if driver == "raw" and ("offset" in options or "size" in options):
-                    role = DATA | PRIMARY
-                graph.attach(node, name, child, role)
+                placed = driver == "raw" and ("offset" in options or "size" in options)
+                graph.attach(node, name, child, DATA | PRIMARY if placed else role)
         _finish(graph, node, options, flags, depth)
 
 
@@ -324,13 +330,13 @@ def header_of(graph: Graph, node: BlockNode, under: BlockNode) -> Image:
         return image
     if driver == "qcow2" and path is not None:
         try:
-            return images.looked_at(files, path)  # type: ignore[arg-type]
+            return images.looked_at(files, path)
         except CommandError:
             if graph.checking:
                 raise
             return Image(driver, IMAGINARY_SIZE)
     if path is not None and graph.checking:
-        if images.probe(files, path) == driver:  # type: ignore[arg-type]
+        if images.probe(files, path) == driver:
             raise _fail(_UNREADABLE.format(driver))
         raise _fail(_NOT_OURS.get(driver, f"Image not in {driver} format").format(path))
     return Image(driver, IMAGINARY_SIZE)
@@ -378,7 +384,7 @@ def named_backing(graph: Graph, node: BlockNode, image: Image) -> dict[str, Any]
         reason = graph.files.missing(name)
         if reason is not None:
             raise _fail(f"Could not open '{name}': {reason}")
-    format_ = image.backing_format or images.probe(graph.files, name)  # type: ignore[arg-type]
+    format_ = image.backing_format or images.probe(graph.files, name)
     return {"driver": format_, "file": {"driver": "file", "filename": name}}
 
 

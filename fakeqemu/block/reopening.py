@@ -58,7 +58,7 @@ def _all(graph: Graph, found: list[tuple[BlockNode, dict[str, Any]]]) -> None:
         graph.refresh(node)
 
 
-def _one(graph: Graph, node: BlockNode, options: dict[str, Any]) -> None:
+def _one(graph: Graph, node: BlockNode, options: dict[str, Any]) -> None:  # noqa: C901 - QEMU's checks
     if options.get("driver") != node.driver:
         raise _fail("Cannot change the option 'driver'")
     flags = _flags(options, None, 0)

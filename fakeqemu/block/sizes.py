@@ -32,7 +32,7 @@ def resize(graph: Graph, node: BlockNode, size: int) -> None:
             backend.stats.settle()
 
 
-def _truncate(graph: Graph, node: BlockNode, size: int) -> None:
+def _truncate(graph: Graph, node: BlockNode, size: int) -> None:  # noqa: C901 - by kind of driver
     if node.read_only and not node.kind.filter:
         raise CommandError("GenericError", "Image is read-only")
     if node.path is not None:

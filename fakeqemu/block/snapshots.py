@@ -152,7 +152,7 @@ def take_internal(graph: Graph, arguments: dict[str, Any]) -> None:
         raise _fail(f"Snapshot with name '{name}' already exists on device '{device}'")
     machine = graph.machine
     made = image.add_snapshot(name, machine.wall_ns + machine.now_ns, 0)
-    graph.note(lambda: image.snapshots.pop(made.ident, None) and None)
+    graph.note(lambda: image.snapshots.pop(made.ident, None))
 
 
 def delete_internal(graph: Graph, arguments: dict[str, Any]) -> dict[str, Any]:

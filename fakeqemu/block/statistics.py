@@ -65,6 +65,13 @@ class RunTime:
         running = self._machine.now_ns - self._since if self._since is not None else 0
         return self._before + running
 
+    @property
+    def up_ns(self) -> int:
+        """Nanoseconds since its system was up; before that the firmware reads one sector, and no more."""
+        words = self._machine.word("guest")
+        boot = words.get("boot", 0) if isinstance(words, dict) else 0
+        return max(0, self.ns - boot) if isinstance(boot, int) else self.ns
+
 
 class Statistics:
     """The counters of one disk."""
@@ -99,13 +106,13 @@ class Statistics:
     def settle(self) -> None:
         """The rates are about to change: keep what went through so far."""
         self._read, self._written = self._so_far()
-        self._at = self._clock.ns
+        self._at = self._clock.up_ns
 
     def _so_far(self) -> tuple[int, int]:
-        elapsed = self._clock.ns - self._at
+        elapsed = self._clock.up_ns - self._at
         read, write = self._rates()
         # The first thing a firmware reads is the boot sector.
-        first = 512 if read and elapsed and not self._read else 0
+        first = 512 if read and self._clock.ns and not self._read else 0
         more = read * elapsed // SECOND // READ_SIZE * READ_SIZE
         return self._read + first + more, self._written + write * elapsed // SECOND // WRITE_SIZE * WRITE_SIZE
 
@@ -138,7 +145,8 @@ class Statistics:
                 if name == "unmap_merged":
                     found["idle_time_ns"] = self._clock.ns % (SECOND // 16)
         found.update(
-            rd_bytes=read, wr_bytes=written, rd_operations=reads, wr_operations=writes, flush_operations=flushes,
+            rd_bytes=read, wr_bytes=written, rd_operations=reads, wr_operations=writes,
+            flush_operations=flushes,
             rd_total_time_ns=reads * READ_NS, wr_total_time_ns=writes * WRITE_NS,
             flush_total_time_ns=flushes * FLUSH_NS,
             wr_highest_offset=min(written, size), account_invalid=True, account_failed=True,
@@ -159,7 +167,7 @@ class Statistics:
     def restored(self, value: dict[str, Any]) -> None:
         """Take over what was saved."""
         self._read, self._written = int(value.get("read", 0)), int(value.get("written", 0))
-        self._at = self._clock.ns
+        self._at = self._clock.up_ns
 
 
 def _limited(rate: int, size: int, average: dict[str, int], kind: str) -> int:

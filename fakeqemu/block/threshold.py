@@ -33,12 +33,13 @@ def arm(graph: Graph, node: BlockNode) -> None:
 def _writer(node: BlockNode) -> Backend | None:
     """The drive whose guest writes end in this node."""
     from fakeqemu.block.backend import Backend
+    from fakeqemu.block.node import BlockNode
 
     for edge in node.parents:
         user = edge.user
         if isinstance(user, Backend):
             return user
-        if edge.name in ("file", "image", "raw") and hasattr(user, "parents"):
+        if edge.name in ("file", "image", "raw") and isinstance(user, BlockNode):
             found = _writer(user)
             if found is not None:
                 return found

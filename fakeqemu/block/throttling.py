@@ -60,7 +60,7 @@ class Limits:
         made.size = limits.get("iops-size", 0)
         return made
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: C901 - QEMU's checks, in its order
         """throttle_is_valid.
 
         Raises:

@@ -1,7 +1,7 @@
 """Transactions: several actions, all of them or none.
 
-Knows qmp_transaction of QEMU 7.2 ``blockdev.c``: every action is prepared in order; the first that fails undoes
-those before it, the last first. Must not know commands.
+Knows qmp_transaction of QEMU 7.2 ``blockdev.c``: every action is prepared in order; the first that fails
+undoes those before it, the last first. Must not know commands.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ def x_blockdev_change(machine: FakeQemu, session: Session, arguments: dict[str, 
         if parent.driver != "quorum":
             raise CommandError("GenericError", f"The node {parent.called} does not support removing a child")
         if len(parent.edges) <= int(parent.options.get("vote-threshold", 1)):
-            text = f"The number of children cannot be lower than the vote threshold {parent.options['vote-threshold']}"
+            least = parent.options["vote-threshold"]
+            text = f"The number of children cannot be lower than the vote threshold {least}"
             raise CommandError("GenericError", text)
         graph.detach(edge)
         return
@@ -137,10 +138,8 @@ def x_blockdev_set_iothread(machine: FakeQemu, session: Session, arguments: dict
     if node is None:
         raise CommandError("GenericError", f"Failed to find node with node-name='{name}'")
     if node.has_backend and not arguments.get("force"):
-        raise CommandError(
-            "GenericError",
-            f"Node {name} is associated with a BlockBackend and could be in use (use force=true to override this check)",
-        )
+        text = "is associated with a BlockBackend and could be in use (use force=true to override this check)"
+        raise CommandError("GenericError", f"Node {name} {text}")
     thread = arguments["iothread"]
     if thread is not None:
         thing = registry_of(machine).objects.get(thread)

@@ -85,7 +85,8 @@ def nbd_server_add(machine: FakeQemu, session: Session, arguments: dict[str, Any
         raise CommandError("GenericError", f"description '{description}' too long")
     node = graph.lookup(device, device)
     options: dict[str, Any] = {
-        "type": "nbd", "id": name, "node-name": node.name, "writable": bool(arguments.get("writable")), "name": name,
+        "type": "nbd", "id": name, "node-name": node.name, "writable": bool(arguments.get("writable")),
+        "name": name,
     }  # fmt: skip
     if "bitmap" in arguments:
         options["bitmaps"] = [arguments["bitmap"]]

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["create", "looked_at", "probe", "rewrite_backing", "set_size"]
 
 
+_NEWER = "supported with compatibility level 1.1 and above (use version=v3 or greater)"
+_NEWER_OR = "compatibility level 1.1 or above (use version=v3 or greater)"
+
+
 def create(host: Store, driver: str, options: dict[str, Any]) -> None:
     """Make an image file, or make an existing file an image.
 
@@ -67,7 +71,7 @@ def _done(reason: str | None, path: str) -> None:
         raise CommandError("GenericError", f"Could not create '{path}': {reason}")
 
 
-def qcow2_of(options: dict[str, Any]) -> Image:
+def qcow2_of(options: dict[str, Any]) -> Image:  # noqa: C901 - QEMU's checks, in its order
     """The header that these options ask for (qcow2_co_create).
 
     Raises:
@@ -84,7 +88,7 @@ def qcow2_of(options: dict[str, Any]) -> Image:
     if cluster & (cluster - 1) or not 512 <= cluster <= 2 << 20:
         raise CommandError("GenericError", "Cluster size must be a power of two between 512 and 2048k")
     if extended and old:
-        text = "Extended L2 entries are only supported with compatibility level 1.1 and above (use version=v3 or greater)"
+        text = f"Extended L2 entries are only {_NEWER}"
         raise CommandError("GenericError", text)
     if cluster < low:
         text = "Extended L2 entries are only supported with cluster sizes of at least 16384 bytes"
@@ -93,7 +97,7 @@ def qcow2_of(options: dict[str, Any]) -> Image:
     if bits > 64 or bits < 1 or bits & (bits - 1):
         raise CommandError("GenericError", "Refcount width must be a power of two and may not exceed 64 bits")
     if old and bits != 16:
-        text = "Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)"
+        text = f"Different refcount widths than 16 bits require {_NEWER_OR}"
         raise CommandError("GenericError", text)
     backing, format_ = options.get("backing-file"), options.get("backing-fmt")
     if format_ is not None and backing is None:
@@ -104,9 +108,7 @@ def qcow2_of(options: dict[str, Any]) -> Image:
         raise CommandError("GenericError", "Preallocation is not supported by this build")
     lazy = bool(options.get("lazy-refcounts"))
     if lazy and old:
-        text = (
-            "Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)"
-        )
+        text = f"Lazy refcounts only {_NEWER}"
         raise CommandError("GenericError", text)
     image = Image("qcow2", size, cluster)
     image.version, image.refcount_bits = 2 if old else 3, bits

@@ -25,7 +25,8 @@ MAGIC = b"QFI\xfb"
 _BACKING_FORMAT, _FEATURES, _END = 0xE2792ACA, 0x6803F857, 0
 _NAMED = (
     (0, 0, b"dirty bit"), (0, 1, b"corrupt bit"), (0, 2, b"external data file"), (0, 3, b"compression type"),
-    (0, 4, b"extended L2 entries"), (1, 0, b"lazy refcounts"), (2, 0, b"bitmaps"), (2, 1, b"raw external data"),
+    (0, 4, b"extended L2 entries"), (1, 0, b"lazy refcounts"), (2, 0, b"bitmaps"),
+    (2, 1, b"raw external data"),
 )  # fmt: skip
 _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _EXTENDED = 1, 2, 4, 8, 16
 #: Tables that are looked into to count what an image holds.
