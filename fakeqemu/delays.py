@@ -31,6 +31,10 @@ MAX_NS = 100 * 366 * 86_400 * 1_000_000_000
 MAX_FILE = 4 << 20
 
 
+#: Steps whose measurements are those of the start, from exec until the greeting.
+_START = ("exec", "bind", "listen", "ready")
+
+
 def wait_ns(machine: FakeQemu, rule: OnRule, name: str = "") -> int:
     """How long this rule waits this time; 0 when it does not.
 
@@ -42,7 +46,8 @@ def wait_ns(machine: FakeQemu, rule: OnRule, name: str = "") -> int:
     delay = rule.do.get("delay", 0)
     if type(delay) is int:
         return delay
-    return drawn_ns(machine.chance(f"delay/{rule.name}"), delay, name)
+    key = "start" if rule.step in _START else name
+    return drawn_ns(machine.chance(f"delay/{rule.name}"), delay, key)
 
 
 def drawn_ns(chance: Random, spec: dict[str, Any], name: str = "") -> int:

@@ -68,10 +68,11 @@ def heard(machine: FakeQemu, session: Session, go_on: Callable[[], None]) -> Non
 class _Plain:
     """A rule without some of its words."""
 
-    __slots__ = ("after", "do", "name", "number")
+    __slots__ = ("after", "do", "name", "number", "step")
 
     def __init__(self, rule: OnRule, do: dict[str, Any]) -> None:
         self.after, self.name, self.number, self.do = rule.after, rule.name, rule.number, do
+        self.step = rule.step
 
 
 def commanded(

@@ -29,11 +29,14 @@ class ScriptError(Exception):
 class OnRule:
     """One ``on:`` rule; shared by every machine that plays the script."""
 
-    __slots__ = ("after", "count", "data", "do", "match", "name", "number", "probability", "skip", "wild")
+    __slots__ = (
+        "after", "count", "data", "do", "match", "name", "number", "probability", "skip", "step", "wild",
+    )  # fmt: skip
 
     def __init__(self, number: int, words: Mapping[str, Any]) -> None:
         self.number = number
         self.name: str = words["name"]
+        self.step: str = words["on"]
         self.match: str | None = words.get("match")
         self.wild = self.match is not None and any(sign in self.match for sign in "*?[")
         self.skip: int = words.get("skip", 0)
