@@ -83,7 +83,7 @@ def qom_list_types(machine: FakeQemu, session: Session, arguments: dict[str, Any
     if wanted is None:
         return list(every)
     registry = registry_of(machine)
-    return [entry for entry in every if entry["name"] != wanted and is_a(registry, entry["name"], wanted)]
+    return [entry for entry in every if is_a(registry, entry["name"], wanted)]
 
 
 @command("device-list-properties", takes=True)
@@ -112,6 +112,20 @@ def qom_list_properties(machine: FakeQemu, session: Session, arguments: dict[str
 
     if name not in registry_of(machine).parents() and name != "object":
         raise CommandError("DeviceNotFound", f"Class '{name}' not found")
-    types, _ = machine.profile.properties(name)
-    base = [{"name": "type", "type": "string"}]
-    return base + [{"name": key, "type": kind} for key, kind in types.items()]
+    return _listed(machine, name)
+
+
+def _listed(machine: FakeQemu, name: str) -> list[dict[str, Any]]:
+    """What an object of a type lists before it is put to use: its properties without its parts."""
+    from fakeqemu.hardware import registry_of
+
+    entries = machine.profile.value("device-list-properties", {"typename": name}) or []
+    words = {entry["name"]: entry["description"] for entry in entries if "description" in entry}
+    shapes = registry_of(machine).shapes(name)
+    listed = shapes[""][1] if shapes else [["type", "string"], *([it["name"], it["type"]] for it in entries)]
+    found = []
+    for key, kind, *_ in listed:
+        if not kind.startswith("child<") or key in ("virtio-backend", "xhci-core"):
+            described = {"description": words[key]} if key in words else {}
+            found.append({"name": key, **described, "type": kind})
+    return found

@@ -127,7 +127,8 @@ def _numbered(registry: Registry, entries: list[Any], more: int) -> list[Any]:
         kinds[f"device[{index + first - 1}]"] = cpu_kind
     kinds.pop("type", None)
     devices = sorted((name for name in kinds if name.startswith("device[")), key=lambda name: int(name[7:-1]))
-    order = [name for name in kinds if not name.startswith("device[")] + devices
+    early = [name for name in ("sysbus", "io[0]", "system[0]") if name in kinds]
+    order = early + [name for name in kinds if not name.startswith("device[") and name not in early] + devices
     return [["type", "string"], *([name, kinds[name]] for name in reversed(hash_order(order)))]
 
 

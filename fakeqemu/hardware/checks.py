@@ -122,7 +122,7 @@ def _check_one(registry: Registry, thing: Object, owner: str, name: str, kind: s
     elif name == "addr" and kind == "int32":
         from fakeqemu.hardware.slots import devfn_of
 
-        if devfn_of(text) is None:
+        if devfn_of(text) in (None, -1):
             raise _error(f"Property '{owner}.{name}' doesn't take value '{text}'")
     elif kind in _BOUNDS:
         _check_number(name, kind, text)

@@ -112,10 +112,33 @@ def _node(registry: Registry, index: int) -> dict[str, int]:
     if not nodes:
         return {}
     line = registry.machine.line
+    given = _numa_cpus(registry).get(index)
+    if given is not None:
+        return {"node-id": given}
     # hw/core/numa.c: by sockets, where nothing says otherwise (x86_get_default_cpu_node_id).
     sockets, dies, cores, threads = line.topology
     del sockets
     return {"node-id": index // (dies * cores * threads) % nodes}
+
+
+def _numa_cpus(registry: Registry) -> dict[int, int]:
+    """The node of each CPU that a ``-numa node,cpus=...`` names."""
+    found: dict[int, int] = {}
+    node = 0
+    argv = registry.machine.argv
+    for position, word in enumerate(argv[:-1]):
+        if word not in ("-numa", "--numa") or not argv[position + 1].startswith("node"):
+            continue
+        for part in argv[position + 1].split(",")[1:]:
+            name, _, value = part.partition("=")
+            if name == "nodeid" and value.isdigit():
+                node = int(value)
+            first, dash, last = value.partition("-")
+            if name == "cpus" and first.isdigit():
+                end = int(last) if dash and last.isdigit() else int(first)
+                found |= dict.fromkeys(range(int(first), min(end, 4096) + 1), node)
+        node += 1
+    return found
 
 
 def nodes_of(registry: Registry) -> int:

@@ -136,8 +136,7 @@ def find_bus(registry: Registry, model: str, options: dict[str, Any], *, hotplug
 def plug(registry: Registry, kind: str, options: dict[str, Any], *, hotplugged: bool) -> Object:
     """Make a device: see `Registry.plug`."""
     from fakeqemu.hardware import cpus
-    from fakeqemu.hardware.checks import check_id, check_properties, check_wanted
-    from fakeqemu.hardware.slots import give_place
+    from fakeqemu.hardware.checks import check_id
 
     machine = registry.machine
     given = {
@@ -154,13 +153,27 @@ def plug(registry: Registry, kind: str, options: dict[str, Any], *, hotplugged: 
         raise _error(f"Device '{model}' can not be hotplugged on this machine")
     ident = check_id(registry, given)
     own = {name: value for name, value in given.items() if name not in ("id", "bus", "driver")}
-    thing = Object(registry, model, ident, "", own)
+    thing = Object(registry, model, ident, registry.path_for(ident), own)
     thing.hotplugged = hotplugged
+    try:
+        _try(registry, thing, bus, cpu=cpu)
+    except CommandError:
+        registry.unname(thing.path)
+        raise
+    _enter(registry, thing)
+    return thing
+
+
+def _try(registry: Registry, thing: Object, bus: Bus | None, *, cpu: bool) -> None:
+    """All checks from the properties on, and the place."""
+    from fakeqemu.hardware import cpus
+    from fakeqemu.hardware.checks import check_properties, check_wanted
+    from fakeqemu.hardware.slots import give_place
+
+    model = thing.kind
     check_properties(registry, thing)
     if cpu:
-        thing.place = cpus.check_new(registry, model, own)
-        if registry.arch == "ppc64":
-            thing.kind = core_shown(registry, model)
+        thing.place = cpus.check_new(registry, model, thing.options)
     elif model in _BUSLESS or model.startswith(("virtio-mem", "virtio-pmem")):
         from fakeqemu.hardware.memory import check_device
 
@@ -170,24 +183,8 @@ def plug(registry: Registry, kind: str, options: dict[str, Any], *, hotplugged: 
         thing.place = give_place(thing, bus)
     if not cpu:
         check_wanted(registry, thing)
-    thing.path = registry.path_for(ident)
-    thing.parent = thing.path.rpartition("/")[0]
     if cpu:
         registry.cpus.append(thing)
-        registry.cpus.sort(key=_by_index)
-    _enter(registry, thing)
-    return thing
-
-
-def core_shown(registry: Registry, model: str) -> str:
-    """A core is listed by its own type."""
-    del registry
-    return model
-
-
-def _by_index(cpu: Object) -> int:
-    index: int = cpu.place
-    return index
 
 
 #: Devices that sit on no bus and may come later.
@@ -201,6 +198,8 @@ def _enter(registry: Registry, thing: Object) -> None:
         heard, registry.on_unplug = registry.on_unplug, []
         registry.leave(thing)
         registry.on_unplug = heard
+        if thing in registry.cpus:
+            registry.cpus.remove(thing)
         raise
 
 
@@ -216,7 +215,6 @@ def cold_plug(registry: Registry, kind: str, ident: str | None, options: dict[st
         if model.endswith("-cpu") and cpus.is_cpu(registry, model):
             thing.place = cpus.check_new(registry, model, own)
             registry.cpus.append(thing)
-            registry.cpus.sort(key=_by_index)
         elif model in _BUSLESS or model.startswith(("virtio-mem", "virtio-pmem")):
             from fakeqemu.hardware.memory import check_device
 

@@ -198,7 +198,7 @@ def _device(program: str, arch: str, machine: str, kind: str, *, pci: bool) -> d
     before, more = next(((pre, post) for start, pre, post in _NEEDS if kind.startswith(start)), ((), ""))
     before = tuple(word.replace("{bus}", "ccw" if arch == "s390x" else "pci") for word in before)
     root = arch not in ("s390x", "ppc64") and pci
-    memory = ["-m", "128M,slots=4,maxmem=4G"] if "memdev" in more else ["-m", "128M"]
+    memory = ["-m", "256M,slots=4,maxmem=4G"] if "memdev" in more else ["-m", "256M"]
     machine_words = _words(arch, machine + (",nvdimm=on" if kind == "nvdimm" else ""))
     for place in ("", ",bus=rp") if root else ("",):
         device = f"{kind},id=x{more}{place}"
@@ -275,7 +275,9 @@ def record(program: str) -> dict[str, Any]:
     kinds = sorted(
         entry["name"] for entry in empty.ask("qom-list-types", implements="device", abstract=False)
     )
-    cpus = sorted({entry["typename"]: entry["name"] for entry in empty.ask("query-cpu-definitions")}.items())
+    cpus = sorted(
+        {entry["typename"]: entry["name"] for entry in (_maybe(empty, "query-cpu-definitions") or [])}.items()
+    )
     pcis = {entry["name"] for entry in empty.ask("qom-list-types", implements="pci-device")}
     empty.close()
     facts: dict[str, Any] = {}
@@ -283,7 +285,11 @@ def record(program: str) -> dict[str, Any]:
     for machine in machines:
         for defaults in (False, True):
             try:
-                words = [*_words(arch, machine), "-m", "64M" if machine == "isapc" else "128M"]
+                words = [
+                    *_words(arch, machine),
+                    "-m",
+                    "64M" if machine == "isapc" else "256M" if arch == "ppc64" else "128M",
+                ]
                 qemu = _Qemu(program, *words, defaults=defaults)
             except RuntimeError:
                 continue
@@ -332,7 +338,7 @@ def _record_cpus(
     shapes: list[Any] = []
     for typename, name in cpus:
         try:
-            qemu = _Qemu(program, "-machine", machine, "-m", "128M", "-cpu", name)
+            qemu = _Qemu(program, "-machine", machine, "-m", "256M", "-cpu", name)
         except RuntimeError:
             continue
         path = qemu.ask("query-cpus-fast")[0]["qom-path"]

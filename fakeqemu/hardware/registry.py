@@ -7,6 +7,7 @@ device does, nor which checks it must pass: see `fakeqemu.hardware.plug`.
 from __future__ import annotations
 
 from fakeqemu.hardware.facts import facts_of
+from fakeqemu.hardware.hashing import Table
 from fakeqemu.hardware.objects import Object
 
 TYPE_CHECKING = False
@@ -39,8 +40,9 @@ class Registry:
 
     __slots__ = (
         "_anonymous", "_board", "_by_path", "_devices", "_numbers", "_ran", "_since", "arch", "buses_of",
+        "listed",
         "changed", "cpu_kind", "cpus", "facts", "family", "machine", "objects", "on_plug", "on_unplug",
-        "places", "root_bus",
+        "root_bus",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu) -> None:
@@ -63,7 +65,8 @@ class Registry:
         self._board: Any = False
         #: Nanoseconds the guest has run, and since when it runs.
         self._ran, self._since = 0, machine.now_ns if machine.runstate == "running" else None
-        self.places: tuple[Any, ...] = ()
+        #: Names of the children of the containers that change, in GLib's order.
+        self.listed = {"peripheral": Table(), "peripheral-anon": Table(), "objects": Table()}
         self.root_bus = board.board_buses(self)
         for bus in self.root_bus.below:
             prefix = bus.name.rpartition(".")[0]
@@ -155,6 +158,7 @@ class Registry:
 
     def leave(self, thing: Object) -> None:
         """Forget a device."""
+        self.unname(thing.path)
         self._devices.pop(thing, None)
         self._by_path.pop(thing.path, None)
         self.buses_of.pop(thing.path, None)
@@ -170,11 +174,26 @@ class Registry:
             hear(thing)
 
     def path_for(self, ident: str | None) -> str:
-        """The path of a device to come."""
+        """The path of a device to come; it has its place among the names from here on (qdev_set_id)."""
         if ident is not None:
+            self.listed["peripheral"].add(ident)
             return f"/machine/peripheral/{ident}"
         self._anonymous += 1
-        return f"/machine/peripheral-anon/device[{self._anonymous - 1}]"
+        name = f"device[{self._anonymous - 1}]"
+        self.listed["peripheral-anon"].add(name)
+        return f"/machine/peripheral-anon/{name}"
+
+    def unname(self, path: str) -> None:
+        """Give up the place of a device among the names."""
+        _, _, where, name = path.split("/", 3)
+        if where in self.listed:
+            self.listed[where].remove(name)
+
+    def reset(self) -> None:
+        """The machine has been reset."""
+        from fakeqemu.hardware.unplug import reset
+
+        reset(self)
 
     def number_of(self, prefix: str) -> int:
         """The next number of a bus whose owner has no id."""

@@ -33,7 +33,7 @@ _INTEGERS = (
 _FIXED = ("type", "parent_bus", "hotplugged", "hotpluggable", "opened", "legacy-addr", "loaded", "connected")
 #: Properties of devices that may be set although the device is realized.
 _LATE = (
-    "bootindex", "drive", "failover_pair_id", "guest-stats-polling-interval", "requested-size", "realized",
+    "bootindex", "drive", "guest-stats-polling-interval", "requested-size", "realized",
     "acpi-index", "attached",
 )  # fmt: skip
 

@@ -114,10 +114,13 @@ def own_name(name: str, ident: str | None) -> str:
     return name
 
 
-def container(registry: Registry, path: str, kinds: dict[str, str], kind: str = "container") -> View:
-    """A container with these children."""
-    listed = [[name, f"child<{kinds[name]}>"] for name in reversed(hash_order(kinds))]
-    return View(registry, path, kind, [_TYPE, *listed])
+def container(
+    registry: Registry, path: str, kinds: dict[str, str], order: tuple[str, ...] | None = None
+) -> View:
+    """A container with these children; ``order`` is that in which GLib walks them."""
+    walked = order if order is not None else hash_order(kinds)
+    listed = [[name, f"child<{kinds[name]}>"] for name in reversed(walked)]
+    return View(registry, path, "container", [_TYPE, *listed])
 
 
 def view_of(registry: Registry, path: str) -> View:
@@ -151,11 +154,10 @@ def look(registry: Registry, path: str) -> View | None:
 
 
 def _machine(registry: Registry, path: str, top: list[str]) -> View | None:
-    if path == "/machine/peripheral":
-        return container(registry, path, {it.id: it.kind for it in registry.devices() if it.id is not None})
-    if path == "/machine/peripheral-anon":
-        anonymous = {it.path.rpartition("/")[2]: it.kind for it in registry.devices() if it.id is None}
-        return container(registry, path, anonymous)
+    if path in ("/machine/peripheral", "/machine/peripheral-anon"):
+        held = registry.listed[top[2]]
+        kinds = {name: thing.kind for name in held if (thing := registry.at(f"{path}/{name}")) is not None}
+        return container(registry, path, kinds, tuple(kinds))
     if len(top) > 3 and top[2] in ("peripheral", "peripheral-anon"):
         thing = registry.at("/".join(top[:4]))
         return None if thing is None else part_of(registry, thing, path)
@@ -202,7 +204,8 @@ def bare_entries(registry: Registry, thing: Object) -> list[Any]:
 
 def _object(registry: Registry, path: str, top: list[str]) -> View | None:
     if len(top) == 2:
-        return container(registry, path, {name: it.kind for name, it in registry.objects.items()})
+        names = tuple(registry.listed["objects"])
+        return container(registry, path, {name: registry.objects[name].kind for name in names}, names)
     thing = registry.objects.get(top[2])
     return None if thing is None else part_of(registry, thing, path)
 

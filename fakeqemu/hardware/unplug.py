@@ -132,13 +132,20 @@ def guest_runs(registry: Registry) -> None:
     """The guest runs (again): it hears of requests that have been made meanwhile once it has booted."""
     machine = registry.machine
     pending = [thing for thing in registry.devices() if thing.leaving is not None]
-    if not pending:
+    growing = [thing for thing in registry.devices() if thing.kind.startswith("virtio-mem")]
+    if not pending and not growing:
         return
 
     def listen() -> None:
+        if not guest_listens(registry):
+            return
         for thing in pending:
-            if thing.leaving is not None and guest_listens(registry):
+            if thing.leaving is not None:
                 _ask(registry, thing)
+        from fakeqemu.hardware.memory import follow
+
+        for thing in growing:
+            follow(registry, thing)
 
     # The boot is begun after the state has changed: look at it then.
     def booting() -> None:

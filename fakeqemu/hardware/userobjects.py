@@ -28,6 +28,7 @@ def begin(registry: Registry) -> None:
     """The objects of the command line, and the machine's own memory."""
     line = registry.machine.line
     for name, device in line.objects.items():
+        registry.listed["objects"].add(name)
         registry.objects[name] = Object(registry, device.kind, name, f"/objects/{name}", device.options)
     if "memory-backend" in line.machine_options or line.machine == "none":
         return
@@ -37,6 +38,7 @@ def begin(registry: Registry) -> None:
     if not numa and name is not None and name not in registry.objects:
         ram = Object(registry, "memory-backend-ram", name, f"/objects/{name}", {"size": line.ram})
         registry.objects = {name: ram, **registry.objects}
+        registry.listed["objects"].add(name)
 
 
 def ram_name(registry: Registry) -> str | None:
@@ -63,7 +65,12 @@ def add(registry: Registry, kind: str, ident: str, options: dict[str, Any]) -> O
     _check_set(registry, thing)
     if ident in registry.objects:
         raise _error(f"attempt to add duplicate property '{ident}' to object (type 'container')")
-    _check_complete(registry, thing)
+    registry.listed["objects"].add(ident)
+    try:
+        _check_complete(registry, thing)
+    except CommandError:
+        registry.listed["objects"].remove(ident)
+        raise
     thing.hotplugged = True
     registry.objects[ident] = thing
     return thing
@@ -237,6 +244,8 @@ def users(registry: Registry, thing: Object) -> bool:
         if any(f"memdev={name}" in word.split(",") for word in words if word.startswith("node")):
             return True
         return any(it.options.get("memdev") == name for it in registry.devices())
+    if thing.kind in ("can-bus", "tls-cipher-suites"):
+        return True
     if thing.kind == "throttle-group":
         nodes = registry.machine.parts.get("block")
         for node in getattr(nodes, "nodes", {}).values():
@@ -257,6 +266,7 @@ def delete(registry: Registry, ident: str) -> None:
     if users(registry, thing):
         raise _error(f"object '{ident}' is in use, can not be deleted")
     del registry.objects[ident]
+    registry.listed["objects"].remove(ident)
     for key in [key for key in registry.changed if key[0] == thing.path]:
         del registry.changed[key]
 
@@ -279,7 +289,7 @@ def iothreads(registry: Registry) -> list[dict[str, Any]]:
     ids = machine.host.thread_ids(len(registry.cpus) + len(registry.objects) + 1, machine.pid)
     names = [name for name, it in registry.objects.items() if it.kind == "iothread"]
     found = []
-    for thing in reversed(threads):
+    for thing in threads:
         values = {
             name: registry.changed.get((thing.path, name), thing.options.get(name, default))
             for name, default in (

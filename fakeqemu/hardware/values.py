@@ -51,6 +51,8 @@ def live_value(view: View, name: str) -> tuple[bool, Any]:
         from fakeqemu.hardware.balloon import property_of
 
         return True, property_of(registry, name)
+    if name == "vectors" and here and name not in owner.options:
+        return _vectors(registry, owner)
     if name in owner.values and (here or name in owner.options):
         return True, owner.values[name]
     if (
@@ -60,6 +62,16 @@ def live_value(view: View, name: str) -> tuple[bool, Any]:
     ):
         return True, converted(registry, view.entry(name)[1], owner.options[name])
     return _NO
+
+
+def _vectors(registry: Registry, owner: Object) -> tuple[bool, Any]:
+    """One interrupt for each queue, and those for the rest (virtio-blk-pci.c, virtio-scsi-pci.c)."""
+    more = {"virtio-blk-pci": 1, "virtio-scsi-pci": 3}.get(owner.kind)
+    if more is None:
+        return _NO
+    name = "num-queues" if owner.kind == "virtio-blk-pci" else "num_queues"
+    queues = converted(registry, "uint16", owner.options.get(name, registry.machine.line.cpus))
+    return True, queues + more
 
 
 def _common(owner: Object, name: str) -> Any:
