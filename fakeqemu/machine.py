@@ -322,6 +322,11 @@ class FakeQemu:
 
     def send(self, conn: int, text: str) -> None:
         """Send a line; what is sent at one instant goes out together."""
+        session = self.sessions.get(conn)
+        if session is not None and session.pretty:
+            from fakeqemu.pretty import prettified
+
+            text = prettified(text)
         data = f"{text}\r\n".encode("ascii", "replace")
         if self.outlet is not None:
             self.outlet.do(self, 0, Send(conn, data))
@@ -423,9 +428,19 @@ class FakeQemu:
             control.told(self, event, data)
         if not self.sessions:
             return
+        from fakeqemu.ratelimit import LIMITED
         from fakeqemu.session import event_text
 
         text = event_text(event, data, self.wall_ns + self.now_ns)
+        if event in LIMITED:
+            from fakeqemu.ratelimit import limited
+
+            limited(self, event, data, text, self.broadcast)
+        else:
+            self.broadcast(text)
+
+    def broadcast(self, text: str) -> None:
+        """Send a message to every monitor that has negotiated its capabilities."""
         for conn, session in self.sessions.items():
             if session.negotiated:
                 self.send(conn, text)

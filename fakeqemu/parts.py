@@ -37,12 +37,12 @@ class Chardev:
 
 
 class Monitor:
-    """A monitor on a character device."""
+    """A monitor on a character device: for programs (``control``), perhaps pretty, or for people."""
 
-    __slots__ = ("chardev", "control", "text")
+    __slots__ = ("chardev", "control", "pretty", "text")
 
-    def __init__(self, chardev: str, *, control: bool, text: str) -> None:
-        self.chardev, self.control, self.text = chardev, control, text
+    def __init__(self, chardev: str, *, control: bool, text: str, pretty: bool = False) -> None:
+        self.chardev, self.control, self.text, self.pretty = chardev, control, text, pretty
 
 
 class Device:

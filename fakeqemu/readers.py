@@ -6,7 +6,7 @@ Knows the syntax of each option. Must not know the checks of the whole. On the s
 
 from __future__ import annotations
 
-from fakeqemu.keyval import OptionError, number, parse, size, unflatten
+from fakeqemu.keyval import OptionError, flag, number, parse, size, unflatten
 from fakeqemu.options import MACHINES
 from fakeqemu.parts import ArgvError, Chardev, Device, Monitor
 
@@ -173,11 +173,11 @@ def _legacy(ident: str, value: str, text: str) -> Chardev:
     raise OptionError(f"'{value}' is not a valid char driver")
 
 
-def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool) -> None:
+def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool, pretty: bool = False) -> None:
     if value == "none":
         return
     if value.startswith("chardev:"):
-        line.monitors.append(Monitor(value[8:], control=control, text=text))
+        line.monitors.append(Monitor(value[8:], control=control, text=text, pretty=pretty))
         return
     ident = f"compat_monitor{sum(name.startswith('compat_monitor') for name in line.chardevs)}"
     try:
@@ -186,11 +186,15 @@ def _monitor_on(line: CommandLine, value: str, text: str, *, control: bool) -> N
         program = line.program
         raise ArgvError(f"{program}: {text}: {error}\n{program}: {text}: parse error: {value}\n") from None
     _addressed(line.chardevs[ident])
-    line.monitors.append(Monitor(ident, control=control, text=text))
+    line.monitors.append(Monitor(ident, control=control, text=text, pretty=pretty))
 
 
 def _qmp(line: CommandLine, value: str, text: str) -> None:
     _monitor_on(line, value, text, control=True)
+
+
+def _qmp_pretty(line: CommandLine, value: str, text: str) -> None:
+    _monitor_on(line, value, text, control=True, pretty=True)
 
 
 def _human(line: CommandLine, value: str, text: str) -> None:
@@ -205,7 +209,10 @@ def _mon(line: CommandLine, value: str, text: str) -> None:
     if mode not in ("readline", "control"):
         raise OptionError(f"Parameter 'mode' does not accept value '{mode}'")
     # It may stand before its -chardev: whether that exists is asked when all options have been read.
-    line.monitors.append(Monitor(pairs["chardev"], control=mode == "control", text=text))
+    control, pretty = mode == "control", flag(pairs.get("pretty", "off"), "pretty")
+    if pretty and not control:
+        raise OptionError("'pretty' is not compatible with HMP monitors")
+    line.monitors.append(Monitor(pairs["chardev"], control=control, text=text, pretty=pretty))
 
 
 def _serial(line: CommandLine, value: str, text: str) -> None:
@@ -347,7 +354,7 @@ READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
     "cpu": _cpu, "device": _device, "drive": _drive, "hda": _disk, "hdb": _disk, "hdc": _disk, "hdd": _disk,
     "incoming": _incoming, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,
     "msg": _only("timestamp", "guest-name"), "name": _name, "netdev": _netdev, "object": _object,
-    "overcommit": _only("mem-lock", "cpu-pm"), "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp,
+    "overcommit": _only("mem-lock", "cpu-pm"), "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp_pretty,
     "sandbox": _only("enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"),
     "serial": _serial,
     "smp": _smp, "spice": _spice, "uuid": _uuid, "vnc": _vnc, "watchdog-action": _watchdog_action,

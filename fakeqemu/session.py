@@ -5,7 +5,7 @@ Knows what a QMP session holds (monitor/qmp.c). Must not know what commands do.
 
 from __future__ import annotations
 
-from fakeqemu.actions import Send
+from fakeqemu.actions import Pace, Send
 from fakeqemu.channel import Channel, close_all
 from fakeqemu.qjson import JSONReader, encode
 
@@ -16,38 +16,93 @@ if TYPE_CHECKING:
 
     from fakeqemu.machine import FakeQemu
 
-__all__ = ["Session", "error_text", "event_text", "greet", "open_session", "reply_text"]
+__all__ = ["QUEUE", "Session", "error_text", "event_text", "greet", "open_session", "reply_text"]
+
+
+#: In-band commands that wait at most (QMP_REQ_QUEUE_LEN_MAX); without out-of-band execution it is one.
+QUEUE = 8
+#: Messages beyond the queue that are taken in before the socket is read no more.
+_AHEAD = 256
 
 
 class Session(Channel):
-    """What is known of one connection to a monitor."""
+    """What is known of one connection to a monitor.
 
-    __slots__ = ("busy", "fds", "greeted", "negotiated", "oob", "queue", "reader")
+    Attributes:
+        fds: descriptors that came with the last message; the command that wants them takes them out.
+        inbox: messages that have been read, but not yet looked at: the monitor is suspended.
+        queue: in-band commands that wait for their turn.
+        busy: a command of this monitor is under way; no other monitor's may begin meanwhile.
+        pretty: messages are written as -qmp-pretty asks.
+    """
 
-    def __init__(self, conn: int) -> None:
+    __slots__ = ("_paused", "_resumes", "_suspended", "busy", "fds", "greeted", "inbox", "negotiated", "oob",
+                 "pretty", "queue", "reader")  # fmt: skip
+
+    def __init__(self, conn: int, *, pretty: bool = False) -> None:
         super().__init__(conn)
-        #: Descriptors that came with the last message; the command that wants them takes them out.
         self.fds: list[int] = []
         self.reader = JSONReader()
+        self.inbox: list[tuple[Any, str | None]] = []
         self.queue: list[tuple[Any, str | None]] = []
         self.greeted = self.negotiated = self.oob = self.busy = False
+        self.pretty = pretty
+        self._suspended = self._resumes = self._paused = False
 
     def received(self, machine: FakeQemu, data: bytes, fds: Sequence[int]) -> None:
         """Take bytes in; commands that they complete are carried out one after the other."""
         if fds:  # the descriptors of one message replace those of the one before (tcp_chr_read_poll)
             close_all(machine, self.fds)
             self.fds = list(fds)
-        self.queue += self.reader.feed(data)
-        if self.greeted and not self.busy:
+        self.inbox += self.reader.feed(data)
+        if self.greeted:
             self.pump(machine)
+        if len(self.inbox) > _AHEAD and not self._paused and not machine.dead:
+            self._paused = True
+            machine.do(0, Pace(self.conn, reading=False))
 
     def pump(self, machine: FakeQemu) -> None:
-        """Carry out what is queued, until a command takes its time or the machine ends."""
+        """Carry out what is queued, until a command takes its time or the machine ends.
+
+        As monitor/qmp.c does: one dispatcher carries out the in-band commands of all monitors one after the
+        other; a monitor whose queue is full is read no further, so that its out-of-band commands wait too.
+        """
         from fakeqemu.dispatch import dispatch
 
-        while self.queue and not self.busy and not machine.dead and self.conn in machine.sessions:
+        while not machine.dead and self.conn in machine.sessions:
+            if self._resumes and not self.busy:
+                self._resumes = self._suspended = False
+            self._take_in(machine)
+            if not self.queue or _anyone_busy(machine):
+                break
             value, error = self.queue.pop(0)
+            if not self.oob or len(self.queue) == QUEUE - 1:
+                self._resumes = True
             dispatch(machine, self, value, error)
+        if self._paused and not self.inbox and not machine.dead:
+            self._paused = False
+            machine.do(0, Pace(self.conn, reading=True))
+        if len(machine.sessions) > 1 and not _anyone_busy(machine):
+            for other in list(machine.sessions.values()):
+                if other is not self and other.greeted and (other.queue or other.inbox):
+                    other.pump(machine)
+
+    def _take_in(self, machine: FakeQemu) -> None:
+        """Look at what was read: out-of-band commands are carried out, the others queued."""
+        while self.inbox and not self._suspended and not machine.dead:
+            value, error = self.inbox.pop(0)
+            if self.oob and error is None and type(value) is dict and "exec-oob" in value:
+                if "execute" not in value:
+                    from fakeqemu.dispatch import dispatch
+
+                    dispatch(machine, self, value, None)
+                    continue
+            self.queue.append((value, error))
+            self._suspended = not self.oob or len(self.queue) == QUEUE
+
+
+def _anyone_busy(machine: FakeQemu) -> bool:
+    return any(session.busy for session in machine.sessions.values())
 
 
 def open_session(machine: FakeQemu, chardev: str, conn: int) -> None:
@@ -60,7 +115,7 @@ def open_session(machine: FakeQemu, chardev: str, conn: int) -> None:
         if channel is not None:
             machine.channels[conn] = channel
         return
-    session = machine.sessions[conn] = machine.channels[conn] = Session(conn)
+    session = machine.sessions[conn] = machine.channels[conn] = Session(conn, pretty=monitor.pretty)
     rule = machine.pick("accept", chardev)
     if rule is None:
         _accepted(machine, session)

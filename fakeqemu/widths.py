@@ -1,5 +1,6 @@
-"""Which integers a command takes, and what an alternate is called: asked of a real QEMU, for its schema hides
-both.
+"""Which integers a command takes, and what an alternate is called: asked of a real QEMU.
+
+Its schema says ``int`` for every integer, and numbers for names.
 
 Knows the texts of QEMU's visitors (qapi/qapi-visit-core.c, qobject-input-visitor.c). Must not know commands.
 No command is carried out: every question has a mistake that the visitors find.
@@ -46,7 +47,7 @@ class Prober:
         self._types: dict[str, Any] = arguments["types"]
         self._commands: dict[str, str] = arguments["commands"]
 
-    def run(self) -> None:
+    def run(self) -> None:  # noqa: C901 - one branch for each way that leads on
         """Ask about each integer once, on the first way that leads to it."""
         seen: set[str] = set()
         waiting: list[tuple[str, str, tuple[_Step, ...]]] = [
@@ -113,7 +114,7 @@ class Prober:
             inner = [inner]
         return inner if name == "=" else self._least(kind) | {name: inner}
 
-    def _least(self, kind: str, case: str | None = None) -> Any:
+    def _least(self, kind: str, case: str | None = None) -> Any:  # noqa: PLR0911 - one for each meta-type
         """The smallest good value of a type; of a union without its variant's members if a case is given."""
         if kind.startswith("["):
             return []
