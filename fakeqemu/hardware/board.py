@@ -6,8 +6,8 @@ devices on those buses that the user asked for.
 
 from __future__ import annotations
 
-from fakeqemu.glib import hash_order
 from fakeqemu.hardware.buses import BUS_KINDS, Bus, fits
+from fakeqemu.hardware.hashing import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,8 +128,9 @@ def _numbered(registry: Registry, entries: list[Any], more: int) -> list[Any]:
     kinds.pop("type", None)
     devices = sorted((name for name in kinds if name.startswith("device[")), key=lambda name: int(name[7:-1]))
     early = [name for name in ("sysbus", "io[0]", "system[0]") if name in kinds]
-    order = early + [name for name in kinds if not name.startswith("device[") and name not in early] + devices
-    return [["type", "string"], *([name, kinds[name]] for name in reversed(hash_order(order)))]
+    others = [name for name in kinds if not name.startswith("device[") and name not in early]
+    walked = list(Table(early + devices + others))
+    return [["type", "string"], *([name, kinds[name]] for name in reversed(walked))]
 
 
 def board_buses(registry: Registry) -> Bus:

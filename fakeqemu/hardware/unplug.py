@@ -207,15 +207,26 @@ def reset(registry: Registry) -> None:
     """The machine is reset: PCI devices that were asked to go are gone after it."""
     from fakeqemu.hardware.buses import fits
 
-    for thing in sorted(registry.devices(), key=_by_place):
+    # The root bus first, then those behind bridges, the youngest first (acpi_set_pci_info).
+    order = {id(bus): number for number, bus in enumerate(_pci_buses(registry))}
+
+    def by_place(thing: Object) -> tuple[int, int]:
+        place = thing.place if isinstance(thing.place, int) else 0
+        return -order.get(id(thing.room), 0), place
+
+    for thing in sorted(registry.devices(), key=by_place):
         if thing.leaving is not None and thing.room is not None and fits(thing.room.kind, "PCI"):
             take_out(registry, thing)
         elif thing.kind not in ("pc-dimm",) and thing.leaving is not None and registry.arch == "ppc64":
             take_out(registry, thing)
 
 
-def _by_place(thing: Object) -> tuple[int, int]:
-    return (0 if thing.bus == "pci.0" else 1, thing.place if isinstance(thing.place, int) else 0)
+def _pci_buses(registry: Registry) -> list[Any]:
+    """The PCI buses behind bridges in order of age; the root bus comes last."""
+    from fakeqemu.hardware.buses import fits
+
+    behind = [bus for buses in registry.buses_of.values() for bus in buses if fits(bus.kind, "PCI")]
+    return behind + [bus for bus in registry.root_bus.below if fits(bus.kind, "PCI")]
 
 
 def take_out(registry: Registry, thing: Object) -> None:
