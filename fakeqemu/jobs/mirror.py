@@ -112,7 +112,7 @@ class Mirror(Driver):
             return
         place = self.replaced or self.source
         self.graph.replace(place, self.target)
-        if place.read_only != self.target.read_only and not place.read_only:
+        if not place.read_only:
             self.opened = [node for node in self.opened if node is not self.target]
 
     def abort(self, job: Job) -> None:
