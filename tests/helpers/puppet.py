@@ -11,11 +11,14 @@ from fakeqemu import actions as do
 from fakeqemu.grammar import compile_rules
 from fakeqemu.machine import FakeQemu
 from fakeqemu.script import Script
+from tests.helpers.schema_law import enforce
 
 __all__ = ["ARGV", "MS", "SECOND", "Puppet", "script_of"]
 
 MS = 1_000_000
 SECOND = 1_000_000_000
+enforce()
+
 #: As a manager starts a domain: a monitor on a socket of its own, nothing else, nothing running yet.
 ARGV = (
     "/usr/bin/qemu-system-x86_64", "-name", "guest=vm,debug-threads=on", "-S", "-machine", "pc",

@@ -2,16 +2,23 @@
 
 `check_reply` and `check_event` raise `AssertionError` for the first thing that the schema of a profile does
 not allow: a member that is missing, unknown or of the wrong type, an enum value that is not there, a
-variant's members. The puppet and the drivers of tests call them for every line that is sent.
+variant's members. `enforce` makes every machine of the process that has no script to lie obey: `puppet` calls
+it, so that every reply and event in every test with a puppet is checked.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from fakeqemu import dispatch
+from fakeqemu.machine import FakeQemu
 from fakeqemu.profile import Profile
+from fakeqemu.qjson import Raw, encode, parse
 
-__all__ = ["check_event", "check_line", "check_reply"]
+__all__ = ["check_event", "check_line", "check_reply", "enforce"]
+
+#: Replies that have been found good, by command and text: what is recorded is looked at once.
+_good: set[tuple[str, str]] = set()
 
 #: JSON types of the schema's built-in types.
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -55,6 +62,29 @@ def check_line(profile: Profile, message: Any, command: str | None) -> None:
             check_reply(profile, command, message["return"])
     else:
         assert set(message) == {"QMP"}, f"neither event nor reply: {sorted(message)}"
+
+
+def enforce() -> None:
+    """Check what every machine of this process says from now on; once is enough."""
+    if dispatch._reply.__name__ == "lawful_reply":
+        return
+    reply, tell = dispatch._reply, FakeQemu.tell
+
+    def lawful_reply(machine: FakeQemu, session: Any, request: Any, value: Any) -> None:
+        text = value.text if type(value) is Raw else encode({} if value is None else value)
+        if request.name in machine.profile.commands and (request.name, text) not in _good:
+            check_reply(machine.profile, request.name, parse(text))
+            if len(_good) < 10_000:
+                _good.add((request.name, text))
+        reply(machine, session, request, value)
+
+    def lawful_tell(machine: FakeQemu, event: str, data: dict[str, Any] | None = None) -> None:
+        if machine.script is None:
+            check_event(machine.profile, event, data)
+        tell(machine, event, data)
+
+    dispatch._reply = lawful_reply
+    FakeQemu.tell = lawful_tell  # type: ignore[method-assign]
 
 
 def _value(schema: dict[str, Any], kind: str, value: Any, where: str) -> None:
