@@ -201,12 +201,14 @@ def _start(
         given = arguments.get("filter-node-name")
         driver.filter = graph.insert("commit_top", top, given)
         driver.filter.implicit = given is None
+        driver.filter.read_only = True
         holder.hold("commit_top", driver.filter, 0, ALL)
         for one in above(top, base):
             holder.hold("intermediate node", one, 0, WRITE_UNCHANGED | WRITE)
         holder.hold("base", base, 0, ALL)
         perm = CONSISTENT_READ | WRITE | (RESIZE if base.size < top.size else 0)
         holder.use(base, perm, CONSISTENT_READ | WRITE_UNCHANGED)
+        holder.use(top, 0, ALL)
     except CommandError:
         job.drop()
         raise

@@ -105,6 +105,11 @@ class Jobs:
         for job in reversed(held):
             job.release()
 
+    def rest_around(self, node: BlockNode) -> None:
+        """Let what is done to a node's chain rest for a moment, while its graph changes."""
+        for job in reversed(self.hold_around(node)):
+            job.release()
+
     def hold_around(self, node: BlockNode) -> list[Job]:
         """Let what is done to a node's chain rest (bdrv_drained_begin); whoever asks releases the jobs."""
         found = [job for job in self.jobs if not job.completed and job.driver.touches(node)]

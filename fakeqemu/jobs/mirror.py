@@ -237,6 +237,7 @@ def _start(machine: FakeQemu, name: str, driver: Mirror, arguments: dict[str, An
         raise refuse("Can't mirror node into itself")
     given = arguments.get("filter-node-name")
     check_node_name(graph, given)
+    engine_of(machine).rest_around(source)
     filter_ = driver.filter = graph.insert("mirror_top", source, given)
     filter_.implicit = given is None
     if driver.kind == "commit":  # the chain below is written to, and consistent at the top only

@@ -129,8 +129,8 @@ def root_node(machine: FakeQemu, name: str) -> BlockNode:
 
 
 def has_overlay(node: BlockNode) -> bool:
-    """Whether another node uses it (not bdrv_is_root_node)."""
-    return any(isinstance(edge.user, BlockNode) for edge in node.parents)
+    """Whether another node or a job uses it (not bdrv_is_root_node)."""
+    return any(isinstance(edge.user, (BlockNode, Holder)) for edge in node.parents)
 
 
 def held(top: BlockNode, end: BlockNode | None) -> int:

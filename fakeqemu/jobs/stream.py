@@ -6,7 +6,7 @@ Knows QEMU 7.2's block/stream.c and qmp_block_stream. Must not know states of jo
 from __future__ import annotations
 
 from fakeqemu.block import graph_of
-from fakeqemu.block.perms import ALL, CONSISTENT_READ, WRITE, WRITE_UNCHANGED
+from fakeqemu.block.perms import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
 from fakeqemu.jobs.engine import engine_of
 from fakeqemu.jobs.job import Driver
 from fakeqemu.jobs.nodes import (
@@ -162,6 +162,7 @@ def _start(machine: FakeQemu, node: BlockNode, base: BlockNode | None, arguments
     given = arguments.get("filter-node-name")
     name = job_name(arguments, node)
     check_node_name(graph, given, "Could not create node: ")
+    engine_of(machine).rest_around(node)
     driver.filter = graph.insert("copy-on-read", node, given)
     driver.filter.implicit = given is None
     try:
@@ -179,7 +180,7 @@ def _start(machine: FakeQemu, node: BlockNode, base: BlockNode | None, arguments
         raise
     holder = driver.holder = Holder(graph, "stream", name)
     try:
-        holder.hold("main node", driver.filter, 0, ALL)
+        holder.hold("main node", driver.filter, 0, ALL & ~RESIZE)
         holder.hold("active node", target, 0, CONSISTENT_READ | WRITE_UNCHANGED | WRITE)
         for one in above(target, base)[1:]:
             holder.hold("intermediate node", one, 0, CONSISTENT_READ | WRITE_UNCHANGED)
