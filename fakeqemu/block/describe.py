@@ -62,9 +62,10 @@ def image_info(graph: Graph, node: BlockNode, *, chain: bool) -> dict[str, Any]:
     if taken is not None:
         info["actual-size"] = taken
     info["virtual-size"] = node.size
+    under = _unfiltered(node)
+    if under.image is not None and under.image.cluster_size:
+        info["cluster-size"] = under.image.cluster_size
     if image is not None:
-        if image.cluster_size:
-            info["cluster-size"] = image.cluster_size
         if image.encrypted:
             info["encrypted"] = True
         if image.backing:
@@ -96,7 +97,8 @@ def device_info(
     graph: Graph, node: BlockNode, backend: Backend | None = None, *, flat: bool = False
 ) -> dict[str, Any]:
     """A node as BlockDeviceInfo; ``backend`` brings its limits."""
-    top = _without_filters(node)
+    # QEMU's own filters are left out where a disk is asked for, and told of where nodes are.
+    top = node if backend is None else _without_filters(node)
     backing = _without_filters(node.below()) if not node.kind.filter else None
     info: dict[str, Any] = {
         "file": node.filename, "node-name": node.name, "ro": node.read_only, "drv": node.driver,
@@ -125,6 +127,12 @@ def _writeback(backend: Backend | None) -> bool:
 def _without_filters(node: BlockNode | None) -> Any:
     """What remains when QEMU's own filters are left out."""
     while node is not None and node.implicit and node.filtered is not None:
+        node = node.filtered
+    return node
+
+
+def _unfiltered(node: BlockNode) -> BlockNode:
+    while node.kind.filter and node.filtered is not None:
         node = node.filtered
     return node
 

@@ -217,7 +217,10 @@ class BlockNode:
         elif name == "mirror_top" and self.options.get("commit"):
             want, share = want & ~CONSISTENT_READ, share | WRITE
         elif name == "copy-before-write":
-            want, share = want | CONSISTENT_READ, share & ~(WRITE | RESIZE) if edge.role & FILTERED else ALL
+            if edge.role & FILTERED:
+                want, share = want | CONSISTENT_READ, share & ~(WRITE | RESIZE)
+            else:
+                want, share = WRITE, ALL & ~RESIZE
         if edge.child.force_share:
             share = ALL
         return want, share

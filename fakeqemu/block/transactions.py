@@ -78,15 +78,29 @@ def _backup(course: _Course, data: dict[str, Any], *, drive: bool) -> None:
     course.aborts.append(lambda: job.cancel(force=True))
 
 
+def _rest(course: _Course, name: str | None) -> None:
+    """Jobs on a node's chain rest until the transaction is over."""
+    jobs = course.graph.machine.parts.get("jobs")
+    if jobs is None or name is None:
+        return
+    try:
+        node = course.graph.find(name)
+    except CommandError:
+        return
+    course.cleans += [job.release for job in reversed(jobs.hold_around(node))]
+
+
 def _snapshot(course: _Course, data: dict[str, Any]) -> None:
     from fakeqemu.block.snapshots import overlay
 
+    _rest(course, data["node"])
     overlay(course.graph, data)
 
 
 def _snapshot_sync(course: _Course, data: dict[str, Any]) -> None:
     from fakeqemu.block.snapshots import overlay_sync
 
+    _rest(course, data.get("device", data.get("node-name")))
     overlay_sync(course.graph, data)
 
 

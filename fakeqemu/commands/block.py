@@ -196,7 +196,11 @@ def block_resize(machine: FakeQemu, session: Session, arguments: dict[str, Any])
     size = arguments["size"]
     if not 0 <= size < 1 << 63:
         raise CommandError("GenericError", "Parameter 'size' expects a >0 size")
-    node.check_op("resize")
+    try:
+        node.check_op("resize")
+    except CommandError:
+        device = arguments.get("device", "(null)")
+        raise CommandError("GenericError", f"Device '{device}' is in use") from None
     resize(graph, node, size)
 
 
