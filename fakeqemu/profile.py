@@ -52,6 +52,23 @@ def key_of(command: str, arguments: dict[str, Any]) -> str:
     return f"{command} {encode(arguments)}" if arguments else command
 
 
+class _Types(dict[str, "dict[str, Any]"]):
+    """The types of commands' arguments, by their numbers, which are names of nothing else in the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def __missing__(self, name: str) -> dict[str, Any]:
+        at = self._text.find(f'"{name}":{{')
+        if at < 0:
+            raise KeyError(name)
+        found = self[name] = parse(self._text, at + len(name) + 3)
+        return found  # type: ignore[no-any-return]
+
+
 class Profile:
     """One recorded QEMU; shared by every machine of the program.
 
@@ -198,7 +215,11 @@ class Profile:
     def arguments(self) -> dict[str, Any]:
         """What commands accept: ``commands`` (name -> type), ``types``, ``oob`` (may be out of band)."""
         if self._arguments is None:
-            self._arguments = parse(self._line("arguments") or "{}")
+            text = self._line("arguments") or '{"commands":{},"oob":[],"types":{}}'
+            # The types come last; each is parsed when it is asked for.
+            cut = text.index(',"types":{')
+            self._arguments = parse(text[:cut] + "}")
+            self._arguments["types"] = _Types(text[cut:])
         return self._arguments
 
     @property

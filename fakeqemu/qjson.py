@@ -102,9 +102,9 @@ class _Settings:
 _scan = _make_scanner(_Settings())  # type: ignore[arg-type]  # typeshed wants a JSONDecoder
 
 
-def parse(text: str) -> Any:
-    """The value of a whole text that is known to be good: a profile's."""
-    return _scan(text, 0)[0]
+def parse(text: str, position: int = 0) -> Any:
+    """The value that begins there in a text that is known to be good: a profile's."""
+    return _scan(text, position)[0]
 
 
 class JSONReader:

@@ -122,11 +122,21 @@ def command(
 
 
 def load(name: str) -> Command | None:
-    """The command of that name, after importing every family; None when it is not modelled."""
-    if not _loaded:
-        from importlib import import_module
+    """The command of that name; None when it is not modelled.
 
+    `fakeqemu.commands.index` says where it is, so that one family is imported and not all of them; for a name
+    that is not in there, every family is asked.
+    """
+    if not _loaded:
+        from fakeqemu.commands.index import HOME
+
+        family = HOME.get(name)
+        if family is not None:
+            __import__(f"fakeqemu.commands.{family}")
+            found = COMMANDS.get(name)
+            if found is not None:
+                return found
         for family in FAMILIES:
-            import_module(f"fakeqemu.commands.{family}")
+            __import__(f"fakeqemu.commands.{family}")
         _loaded.append(True)
     return COMMANDS.get(name)
