@@ -20,8 +20,8 @@ __all__ = ["actual", "ask", "balloon_of", "property_of", "set_interval"]
 #: A statistic that the guest has not reported.
 UNKNOWN = (1 << 64) - 1
 _NAMES = (
-    "stat-htlb-pgalloc", "stat-swap-out", "stat-available-memory", "stat-htlb-pgfail", "stat-free-memory",
-    "stat-minor-faults", "stat-major-faults", "stat-total-memory", "stat-swap-in", "stat-disk-caches",
+    "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory",
+    "stat-total-memory", "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail",
 )  # fmt: skip
 _SECOND = 1_000_000_000
 _PAGE = 4096
@@ -133,12 +133,10 @@ def _statistics(total: int, moment_ns: int) -> dict[str, int]:
     total = total * 31 // 32 // _PAGE * _PAGE
     caches = (total // 8 + seconds * 37 * _PAGE % max(_PAGE, total // 16)) // _PAGE * _PAGE
     free = (total // 2 - seconds * 13 * _PAGE % max(_PAGE, total // 32)) // _PAGE * _PAGE
-    return {
-        "stat-htlb-pgalloc": 0, "stat-swap-out": 0, "stat-available-memory": free + caches // 2 // _PAGE * _PAGE,
-        "stat-htlb-pgfail": 0, "stat-free-memory": free, "stat-minor-faults": 120_000 + seconds * 211,
-        "stat-major-faults": 640 + seconds // 5, "stat-total-memory": total, "stat-swap-in": 0,
-        "stat-disk-caches": caches,
-    }  # fmt: skip
+    values = (
+        0, 0, 640 + seconds // 5, 120_000 + seconds * 211, free, total, free + caches // 2 // _PAGE * _PAGE, caches, 0, 0,
+    )  # fmt: skip
+    return dict(zip(_NAMES, values, strict=True))
 
 
 def saved(registry: Registry) -> Any:

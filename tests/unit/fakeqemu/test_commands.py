@@ -99,7 +99,7 @@ def test_what_it_can(vm):
         for entry in vm.q("device-list-properties", typename="virtio-blk-pci")
         if entry["name"] == "bootindex"
     ).items()
-    assert vm.q("device-list-properties", typename="e1000") == []
+    assert vm.q("device-list-properties", typename="e1000")
     assert vm.q("device-list-properties", typename="nope")["class"] == "DeviceNotFound"
     assert vm.q("qom-list-properties", typename="memory-backend-file")
     assert vm.q("qom-list-properties", typename="nope")["class"] == "DeviceNotFound"
@@ -207,17 +207,19 @@ def test_an_empty_machine_has_no_cpus():
 
 
 def test_the_balloon_moves_when_the_guest_runs(vm):
-    assert vm.q("query-balloon") == {"actual": 1 << 30}
+    # What was plugged in counts too.
+    assert vm.q("query-balloon") == {"actual": 2 << 30}
     assert vm.q("balloon", value=0)["desc"] == "Parameter 'target' expects a size"
     assert vm.q("balloon", value=1 << 29) == {}
-    assert vm.q("query-balloon") == {"actual": 1 << 30}
+    assert vm.q("query-balloon") == {"actual": 2 << 30}
     vm.write(vm.conn, b'{"execute":"cont"}')
     assert [message.get("event") for message in vm.messages(vm.conn)] == ["RESUME", None, "BALLOON_CHANGE"]
     assert vm.q("query-balloon") == {"actual": 1 << 29}
+    vm.run(2_000_000_000)  # QEMU sends such events at most once a second
     vm.write(vm.conn, b'{"execute":"balloon","arguments":{"value":9999999999}}')
     reply, event = vm.messages(vm.conn)
     assert reply == {"return": {}}
-    assert event["data"] == {"actual": 1 << 30}
+    assert event["data"] == {"actual": 2 << 30}
 
 
 def test_guest_statistics(vm):
@@ -229,7 +231,7 @@ def test_guest_statistics(vm):
     assert vm.q("qom-get", path=path, property="guest-stats-polling-interval") == 5
     vm.q("cont")
     stats = vm.q("qom-get", path=path, property="guest-stats")
-    assert stats["stats"]["stat-total-memory"] == 1 << 30
+    assert 1 << 30 < stats["stats"]["stat-total-memory"] < 2 << 30
     assert stats["last-update"] == 1_700_000_000
 
 
@@ -242,7 +244,7 @@ def test_memory(vm):
         "/objects/dimm",
     )
     assert vm.q("query-memory-size-summary") == {"base-memory": 1 << 30, "plugged-memory": 1 << 30}
-    assert [backend["id"] for backend in vm.q("query-memdev")] == ["dimm"]
+    assert {backend["id"] for backend in vm.q("query-memdev")} == {"dimm", "pc.ram"}
 
 
 def test_qom(vm):
