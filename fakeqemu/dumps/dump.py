@@ -31,7 +31,7 @@ _VIDEO = 0xFD00_0000
 
 
 def segments(machine: FakeQemu, begin: int = 0, length: int | None = None) -> list[tuple[int, int]]:
-    """The pieces of guest-physical memory: address and size in bytes; only those in a window, if there is one."""
+    """The pieces of guest-physical memory, or what of them lies in a window: address and size in bytes."""
     line = machine.line
     target = line.program.rpartition("-")[2]
     ram = line.ram

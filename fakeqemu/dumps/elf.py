@@ -7,7 +7,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    Word: TypeAlias = Callable[[int, int], bytes]
 
 __all__ = ["header", "kdump"]
 
@@ -41,28 +44,26 @@ def header(target: str, cpus: int, segments: Sequence[tuple[int, int]], *, spars
     names = offset + (sum(size for _, size in segments) if sparse else 0)
     # The size of the header is said to be 8: QEMU takes the size of a pointer for it.
     parts = [
-        b"\x7fELF\x02" + (b"\x02" if order == "big" else b"\x01") + b"\x01" + bytes(9),
-        word(4, 2), word(MACHINES.get(target, 0), 2), word(1, 4), word(0, 8), word(programs, 8), word(_EHDR, 8),
+        b"\x7fELF\x02" + (b"\x02" if order == "big" else b"\x01") + b"\x01" + bytes(9), word(4, 2),
+        word(MACHINES.get(target, 0), 2), word(1, 4), word(0, 8), word(programs, 8), word(_EHDR, 8),
         word(0, 4), word(8, 2), word(_PHDR, 2), word(1 + len(segments), 2), word(_SHDR, 2), word(2, 2),
-        word(1, 2), bytes(_SHDR),
-        word(1, 4), word(3, 4), bytes(16), word(names, 8), word(11, 8), bytes(24),
-        _segment(word, _NOTE, first, 0, len(notes), len(notes)),
+        word(1, 2), bytes(_SHDR), word(1, 4), word(3, 4), bytes(16), word(names, 8), word(11, 8), bytes(24),
+        _segment(word, _NOTE, (first, 0), len(notes), len(notes)),
     ]  # fmt: skip
     for address, size in segments:
-        parts.append(_segment(word, _LOAD, offset, address, size if sparse else 0, size))
+        parts.append(_segment(word, _LOAD, (offset, address), size if sparse else 0, size))
         offset += size if sparse else 0
     return b"".join(parts) + notes
 
 
-def _segment(word: object, kind: int, offset: int, address: int, in_file: int, size: int) -> bytes:
-    assert callable(word)
-    head: bytes = word(kind, 4) + bytes(4) + word(offset, 8)
+def _segment(word: Word, kind: int, place: tuple[int, int], in_file: int, size: int) -> bytes:
+    offset, address = place
+    head = word(kind, 4) + bytes(4) + word(offset, 8)
     # Without paging the virtual addresses are the physical ones.
-    return bytes(head + word(address, 8) * 2 + word(in_file, 8) + word(size, 8) + bytes(8))
+    return head + word(address, 8) * 2 + word(in_file, 8) + word(size, 8) + bytes(8)
 
 
-def _notes(word: object, index: int) -> bytes:
-    assert callable(word)
+def _notes(word: Word, index: int) -> bytes:
     status = bytes(24) + word(index + 1, 4)
     own = word(1, 4) + word(_QEMU, 4)
     return (

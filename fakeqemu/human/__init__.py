@@ -16,7 +16,7 @@ __all__ = ["execute"]
 
 
 def execute(machine: FakeQemu, line: str, session: Session | None = None) -> str | Deferred:
-    """Carry a line out.
+    r"""Carry a line out.
 
     Args:
         machine: the machine.
@@ -24,7 +24,7 @@ def execute(machine: FakeQemu, line: str, session: Session | None = None) -> str
         session: the monitor whose descriptors the line may name.
 
     Returns:
-        What is printed, newlines as QEMU writes them (``\\n``), or a `fakeqemu.registry.Deferred` of it.
+        What is printed, newlines as QEMU writes them (``\n``), or a `fakeqemu.registry.Deferred` of it.
     """
     from fakeqemu.human.table import run
 

@@ -1,6 +1,7 @@
 """The monitor for people on a character device: greeting, prompt, echo, one line after the other.
 
-Knows monitor/hmp.c of QEMU 7.2. Must not know how a line is edited (`fakeqemu.human.readline`) or carried out.
+Knows monitor/hmp.c of QEMU 7.2. Must not know how a line is edited (`fakeqemu.human.readline`)
+or carried out.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Console(Channel):
         from fakeqemu.asking import ask
 
         number = ask(self._machine, "query-version")["qemu"]
-        text = f"QEMU {number['major']}.{number['minor']}.{number['micro']} monitor - type 'help' for more information\n"
+        text = f"QEMU {number['major']}.{number['minor']}.{number['micro']} monitor"
+        text += " - type 'help' for more information\n"
         self._say(text + self._editor.prompt())
 
     def received(self, machine: FakeQemu, data: bytes, fds: Sequence[int]) -> None:

@@ -34,7 +34,7 @@ def _keyval(text: str, implied: str | None) -> dict[str, Any]:
         raise CommandError("GenericError", str(error)) from None
 
 
-# -- devices, objects, networks ---------------------------------------------------------------------------------
+# -- devices, objects, networks ------------------------------------------------------------------------------
 
 
 def device_add(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str | Deferred:
@@ -120,7 +120,7 @@ def _backend(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     raise CommandError("GenericError", f"'{kind}' is not a valid char driver name")
 
 
-# -- run state, memory, keys --------------------------------------------------------------------------------------
+# -- run state, memory, keys ---------------------------------------------------------------------------------
 
 
 def balloon(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
@@ -205,12 +205,12 @@ def sum_(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> s
     return "00000\n"
 
 
-# -- migration ----------------------------------------------------------------------------------------------------
+# -- migration -----------------------------------------------------------------------------------------------
 
 
 def migrate(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str | Deferred:
     """Without -d the prompt comes back when it is over."""
-    arguments = {key: True for key in ("blk", "inc", "resume") if key in given}
+    arguments: dict[str, Any] = {key: True for key in ("blk", "inc", "resume") if key in given}
     ask(machine, "migrate", {"uri": given["uri"], **arguments}, session)
     if "detach" in given:
         return ""
@@ -262,8 +262,9 @@ def migrate_set_parameter(machine: FakeQemu, session: Session | None, given: dic
         if shift is None or not digits.isdigit():
             raise CommandError(
                 "GenericError",
-                f"Parameter '{name}' expects a non-negative number below 2^64\nOptional suffix k, M, G, T, P or E"
-                " means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.",
+                f"Parameter '{name}' expects a non-negative number below 2^64\n"
+                "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+                "and exabytes, respectively.",
             )
         if not unit and name in ("max-bandwidth", "max-postcopy-bandwidth"):
             shift = 20
@@ -322,7 +323,7 @@ def dump_guest_memory(machine: FakeQemu, session: Session | None, given: dict[st
     return value if value is not None else ""
 
 
-# -- snapshots of the whole machine -----------------------------------------------------------------------------
+# -- snapshots of the whole machine --------------------------------------------------------------------------
 
 
 def savevm(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> Any:
@@ -349,7 +350,7 @@ def delvm(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> 
     return snapshots.delvm(machine, given["name"])
 
 
-# -- objects by path, and the rest ------------------------------------------------------------------------------
+# -- objects by path, and the rest ---------------------------------------------------------------------------
 
 
 def qom_list(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
@@ -511,15 +512,15 @@ def getfd_twice(machine: FakeQemu, session: Session | None, given: dict[str, Any
 
 DEEDS: dict[str, Deed] = {
     "announce_self": announce_self, "balloon": balloon, "block_set_io_throttle": block_set_io_throttle,
-    "boot_set": boot_set, "calc_dirty_rate": calc_dirty_rate, "cancel_vcpu_dirty_limit": cancel_vcpu_dirty_limit,
-    "change": change, "chardev-add": chardev_add, "commit": commit, "cpu": cpu, "delvm": delvm,
-    "device_add": device_add, "dump-guest-memory": dump_guest_memory, "gdbserver": gdbserver,
-    "getfd": getfd_twice, "help": help_, "loadvm": loadvm, "log": log, "migrate": migrate,
-    "migrate_continue": migrate_continue, "migrate_set_capability": migrate_set_capability,
-    "migrate_set_parameter": migrate_set_parameter, "mouse_button": nothing, "mouse_move": nothing,
-    "mouse_set": mouse_set, "netdev_add": netdev_add, "object_add": object_add, "print": print_,
-    "qom-get": qom_get, "qom-list": qom_list, "qom-set": qom_set, "replay_break": not_replaying,
-    "ringbuf_read": ringbuf_read, "savevm": savevm, "sendkey": sendkey, "singlestep": singlestep,
-    "stopcapture": nothing, "sum": sum_, "sync-profile": sync_profile, "trace-event": trace_event,
-    "watchdog_action": watchdog_action, "x": examine, "xp": examine,
+    "boot_set": boot_set, "calc_dirty_rate": calc_dirty_rate,
+    "cancel_vcpu_dirty_limit": cancel_vcpu_dirty_limit, "change": change, "chardev-add": chardev_add,
+    "commit": commit, "cpu": cpu, "delvm": delvm, "device_add": device_add,
+    "dump-guest-memory": dump_guest_memory, "gdbserver": gdbserver, "getfd": getfd_twice, "help": help_,
+    "loadvm": loadvm, "log": log, "migrate": migrate, "migrate_continue": migrate_continue,
+    "migrate_set_capability": migrate_set_capability, "migrate_set_parameter": migrate_set_parameter,
+    "mouse_button": nothing, "mouse_move": nothing, "mouse_set": mouse_set, "netdev_add": netdev_add,
+    "object_add": object_add, "print": print_, "qom-get": qom_get, "qom-list": qom_list, "qom-set": qom_set,
+    "replay_break": not_replaying, "ringbuf_read": ringbuf_read, "savevm": savevm, "sendkey": sendkey,
+    "singlestep": singlestep, "stopcapture": nothing, "sum": sum_, "sync-profile": sync_profile,
+    "trace-event": trace_event, "watchdog_action": watchdog_action, "x": examine, "xp": examine,
 }  # fmt: skip

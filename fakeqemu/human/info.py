@@ -25,9 +25,10 @@ __all__ = ["TOPICS", "info"]
 
 #: Argument types of the topics that take arguments.
 TOPICS: dict[str, str] = {
-    "block": "nodes:-n,verbose:-v,device:B?", "lapic": "apic-id:i?", "mtree": "flat:-f,dispatch:-d,owner:-o,off:-D",
-    "qom-tree": "path:s?", "registers": "all:-a,vcpu:i?", "rocker": "name:s", "rocker-of-dpa-flows": "name:s,tbl_id:i?",
-    "rocker-of-dpa-groups": "name:s,type:i?", "rocker-ports": "name:s", "stats": "target:s,names:s?,provider:s?",
+    "block": "nodes:-n,verbose:-v,device:B?", "lapic": "apic-id:i?",
+    "mtree": "flat:-f,dispatch:-d,owner:-o,off:-D", "qom-tree": "path:s?", "registers": "all:-a,vcpu:i?",
+    "rocker": "name:s", "rocker-of-dpa-flows": "name:s,tbl_id:i?", "rocker-of-dpa-groups": "name:s,type:i?",
+    "rocker-ports": "name:s", "stats": "target:s,names:s?,provider:s?",
     "sync-profile": "mean:-m,no_coalesce:-n,max:i?", "trace-events": "name:s?,vcpu:i?",
     "virtio-queue-element": "path:s,queue:i,index:i?", "virtio-queue-status": "path:s,queue:i",
     "virtio-status": "path:s", "virtio-vhost-queue-status": "path:s,queue:i",
@@ -76,8 +77,8 @@ def _told(machine: FakeQemu, topic: str) -> str:
     """Topics that QMP has as text."""
     names = {
         "irq": "x-query-irq", "jit": "x-query-jit", "numa": "x-query-numa", "opcount": "x-query-opcount",
-        "profile": "x-query-profile", "ramblock": "x-query-ramblock", "rdma": "x-query-rdma", "roms": "x-query-roms",
-        "usb": "x-query-usb",
+        "profile": "x-query-profile", "ramblock": "x-query-ramblock", "rdma": "x-query-rdma",
+        "roms": "x-query-roms", "usb": "x-query-usb",
     }  # fmt: skip
     name = names.get(topic)
     if name is None:

@@ -1,7 +1,7 @@
 """A line of the monitor for people, taken apart: words, expressions, sizes, flags.
 
-Knows monitor/hmp.c and qemu's get_expr() of QEMU 7.2: what each letter of an argument type reads, and the texts
-for what it cannot read. Must not know commands.
+Knows monitor/hmp.c and get_expr() of QEMU 7.2: what each letter of an argument type reads, and the texts for
+what it cannot read. Must not know commands.
 
 The argument types are QEMU's: ``name:s?`` is an optional word, ``F`` a file, ``B`` a block device, ``S`` the
 rest of the line, ``O`` options, ``i`` and ``l`` an expression, ``M`` one in megabytes, ``o`` a size, ``T`` a
@@ -195,7 +195,7 @@ def arguments(name: str, types: str, text: str, *, label: str) -> dict[str, Any]
     for key, kind in fields:
         scanner.blank()
         if kind.startswith("-"):
-            _flag(scanner, name, key, kind, found, flags)
+            _flag(scanner, name, [key, kind], flags, found)
         else:
             _one(scanner, name, key, kind, found)
     scanner.blank()
@@ -204,7 +204,9 @@ def arguments(name: str, types: str, text: str, *, label: str) -> dict[str, Any]
     return found
 
 
-def _one(scanner: Scanner, name: str, key: str, kind: str, found: dict[str, Any]) -> None:
+def _one(  # noqa: C901 - one branch for each kind of argument
+    scanner: Scanner, name: str, key: str, kind: str, found: dict[str, Any]
+) -> None:
     """Read one argument."""
     optional = kind.endswith("?")
     letter = kind.rstrip("?.")
@@ -259,7 +261,8 @@ def _size(scanner: Scanner) -> int:
     return int(digits) * (_SIZES[word[-1].lower()] if len(word) > len(digits) else _MIB)
 
 
-def _flag(scanner: Scanner, name: str, key: str, letter: str, found: dict[str, Any], flags: str) -> None:
+def _flag(scanner: Scanner, name: str, field: list[str], flags: str, found: dict[str, Any]) -> None:
+    key, letter = field
     if scanner.next != "-":
         return
     following = scanner.text[scanner.at + 1 : scanner.at + 2]

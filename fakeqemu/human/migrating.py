@@ -16,17 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["parameters", "shown"]
 
 _GLOBALS = (
-    "globals:\nstore-global-state: on\nonly-migratable: off\nsend-configuration: on\nsend-section-footer: on\n"
+    "globals:\nstore-global-state: on\nonly-migratable: off\nsend-configuration: on\n"
+    "send-section-footer: on\n"
     "decompress-error-check: on\nclear-bitmap-shift: 18\n"
 )
 _PARAMETERS = (
     ("announce-initial", " ms"), ("announce-max", " ms"), ("announce-rounds", ""), ("announce-step", " ms"),
-    ("compress-level", ""), ("compress-threads", ""), ("compress-wait-thread", ""), ("decompress-threads", ""),
-    ("throttle-trigger-threshold", ""), ("cpu-throttle-initial", ""), ("cpu-throttle-increment", ""),
-    ("cpu-throttle-tailslow", ""), ("max-cpu-throttle", ""), ("tls-creds", "''"), ("tls-hostname", "''"),
-    ("max-bandwidth", " bytes/second"), ("downtime-limit", " ms"), ("x-checkpoint-delay", " ms"),
-    ("block-incremental", ""), ("multifd-channels", ""), ("multifd-compression", ""),
-    ("xbzrle-cache-size", " bytes"), ("max-postcopy-bandwidth", ""), ("tls-authz", "''"),
+    ("compress-level", ""), ("compress-threads", ""), ("compress-wait-thread", ""),
+    ("decompress-threads", ""), ("throttle-trigger-threshold", ""), ("cpu-throttle-initial", ""),
+    ("cpu-throttle-increment", ""), ("cpu-throttle-tailslow", ""), ("max-cpu-throttle", ""),
+    ("tls-creds", "''"), ("tls-hostname", "''"), ("max-bandwidth", " bytes/second"),
+    ("downtime-limit", " ms"), ("x-checkpoint-delay", " ms"), ("block-incremental", ""),
+    ("multifd-channels", ""), ("multifd-compression", ""), ("xbzrle-cache-size", " bytes"),
+    ("max-postcopy-bandwidth", ""), ("tls-authz", "''"),
 )  # fmt: skip
 
 
@@ -71,7 +73,8 @@ def _ram(ram: dict[str, Any]) -> str:
     text = (
         f"transferred ram: {kib('transferred')} kbytes\nthroughput: {ram['mbps']:.2f} mbps\n"
         f"remaining ram: {kib('remaining')} kbytes\ntotal ram: {kib('total')} kbytes\n"
-        f"duplicate: {ram['duplicate']} pages\nskipped: {ram['skipped']} pages\nnormal: {ram['normal']} pages\n"
+        f"duplicate: {ram['duplicate']} pages\nskipped: {ram['skipped']} pages\n"
+        f"normal: {ram['normal']} pages\n"
         f"normal bytes: {kib('normal-bytes')} kbytes\ndirty sync count: {ram['dirty-sync-count']}\n"
         f"page size: {kib('page-size')} kbytes\nmultifd bytes: {kib('multifd-bytes')} kbytes\n"
         f"pages-per-second: {ram['pages-per-second']}\n"

@@ -77,27 +77,34 @@ class Editor:
         self._line = self._line[: self._cursor] + char + self._line[self._cursor :]
         self._cursor += 1
 
-    def _home(self) -> None:
+    def home(self) -> None:
+        """To the beginning."""
         self._cursor = 0
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """To the end."""
         self._cursor = len(self._line)
 
-    def _backward(self) -> None:
+    def backward(self) -> None:
+        """One to the left."""
         self._cursor = max(0, self._cursor - 1)
 
-    def _forward(self) -> None:
+    def forward(self) -> None:
+        """One to the right."""
         self._cursor = min(len(self._line), self._cursor + 1)
 
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """The character under the cursor goes."""
         self._line = self._line[: self._cursor] + self._line[self._cursor + 1 :]
 
-    def _backspace(self) -> None:
+    def backspace(self) -> None:
+        """The character before the cursor goes."""
         if self._cursor:
-            self._backward()
-            self._delete()
+            self.backward()
+            self.delete()
 
-    def _delete_word(self) -> None:
+    def delete_word(self) -> None:
+        """The word before the cursor goes."""
         start = self._cursor
         while start and self._line[start - 1].isspace():
             start -= 1
@@ -106,13 +113,15 @@ class Editor:
         self._line = self._line[:start] + self._line[self._cursor :]
         self._cursor = start
 
-    def _up(self) -> None:
+    def up(self) -> None:
+        """The line of the history before."""
         position = len(self.history) if self._position is None else self._position
         if position > 0:
             self._position = position - 1
             self._take(self.history[self._position])
 
-    def _down(self) -> None:
+    def down(self) -> None:
+        """The next line of the history."""
         if self._position is None:
             return
         self._position += 1
@@ -190,10 +199,10 @@ class Editor:
 
 
 _KEYS: dict[str, Callable[[Editor], None]] = {
-    "\x01": Editor._home, "\x04": Editor._delete, "\x05": Editor._end, "\x08": Editor._backspace, "\x0e": Editor._down, "\x10": Editor._up,
-    "\x17": Editor._delete_word, "\x7f": Editor._backspace,
+    "\x01": Editor.home, "\x04": Editor.delete, "\x05": Editor.end, "\x08": Editor.backspace,
+    "\x0e": Editor.down, "\x10": Editor.up, "\x17": Editor.delete_word, "\x7f": Editor.backspace,
 }  # fmt: skip
 _SEQUENCES: dict[str, Callable[[Editor], None]] = {
-    "A": Editor._up, "B": Editor._down, "C": Editor._forward, "D": Editor._backward, "F": Editor._end,
-    "H": Editor._home, "1~": Editor._home, "3~": Editor._delete, "4~": Editor._end,
+    "A": Editor.up, "B": Editor.down, "C": Editor.forward, "D": Editor.backward, "F": Editor.end,
+    "H": Editor.home, "1~": Editor.home, "3~": Editor.delete, "4~": Editor.end,
 }  # fmt: skip

@@ -231,8 +231,8 @@ def _inserted(title: str, node: dict[str, Any], one: dict[str, Any] | None) -> s
 
 
 _LIMITS = (
-    "bps", "bps_rd", "bps_wr", "bps_max", "bps_rd_max", "bps_wr_max", "iops", "iops_rd", "iops_wr", "iops_max",
-    "iops_rd_max", "iops_wr_max", "iops_size",
+    "bps", "bps_rd", "bps_wr", "bps_max", "bps_rd_max", "bps_wr_max", "iops", "iops_rd", "iops_wr",
+    "iops_max", "iops_rd_max", "iops_wr_max", "iops_size",
 )  # fmt: skip
 
 
@@ -260,8 +260,7 @@ def block_jobs(machine: FakeQemu, given: dict[str, Any]) -> str:
     for job in found:
         done = f"Completed {job['offset']} of {job['len']} bytes, speed limit {job['speed']} bytes/s"
         kind = "Streaming device" if job["type"] == "stream" else f"Type {job['type']}, device"
-        comma = ":" if job["type"] == "stream" else ":"
-        text += f"{kind} {job['device']}{comma} {done}\n"
+        text += f"{kind} {job['device']}: {done}\n"
     return text
 
 
@@ -360,7 +359,8 @@ def spice(machine: FakeQemu, given: dict[str, Any]) -> str:
             text += (
                 f"     address: {found.get('host', '*')}:{found[key]}{' [tls]' if key != 'port' else ''}\n"
             )
-    text += f"    migrated: {'true' if found['migrated'] else 'false'}\n        auth: {found.get('auth', 'none')}\n"
+    text += f"    migrated: {'true' if found['migrated'] else 'false'}\n"
+    text += f"        auth: {found.get('auth', 'none')}\n"
     text += f"    compiled: {found.get('compiled-version', '')}\n  mouse-mode: {found['mouse-mode']}\n"
     return text + ("" if found.get("channels") else "Channels: none\n")
 
@@ -488,18 +488,19 @@ def usb(machine: FakeQemu, given: dict[str, Any]) -> str:
 
 
 SHOWS: dict[str, Show] = {
-    "balloon": balloon, "block": block, "block-jobs": block_jobs, "blockstats": blockstats, "capture": _says(""),
-    "chardev": chardev, "cpus": cpus, "dirty_rate": dirty_rate, "dump": dump, "history": _says(""),
-    "hotpluggable-cpus": hotpluggable, "iothreads": iothreads, "kvm": kvm, "mem": _says("PG disabled\n"),
-    "memdev": memdev, "memory-devices": memory_devices, "memory_size_summary": memory_size, "mice": mice,
-    "migrate": migrate, "migrate_capabilities": migrate_capabilities, "migrate_parameters": migrate_parameters,
-    "name": name, "numa": numa, "pci": pci, "opcount": _says("[TCG profiler not compiled]\n"),
+    "balloon": balloon, "block": block, "block-jobs": block_jobs, "blockstats": blockstats,
+    "capture": _says(""), "chardev": chardev, "cpus": cpus, "dirty_rate": dirty_rate, "dump": dump,
+    "history": _says(""), "hotpluggable-cpus": hotpluggable, "iothreads": iothreads, "kvm": kvm,
+    "mem": _says("PG disabled\n"), "memdev": memdev, "memory-devices": memory_devices,
+    "memory_size_summary": memory_size, "mice": mice, "migrate": migrate,
+    "migrate_capabilities": migrate_capabilities, "migrate_parameters": migrate_parameters, "name": name,
+    "numa": numa, "pci": pci, "opcount": _says("[TCG profiler not compiled]\n"),
     "profile": _error("Internal profiler not compiled"), "ramblock": ramblock, "rdma": _says(""),
     "replay": _says("Record/replay is not active\n"), "rocker": rocker, "rocker-of-dpa-flows": rocker,
     "rocker-of-dpa-groups": rocker, "rocker-ports": rocker, "sev": _says("SEV is not enabled\n"),
     "sgx": _says("No EPC regions defined, SGX not available\n"), "snapshots": snapshots, "spice": spice,
-    "stats": stats, "status": status, "tlb": _says("PG disabled\n"), "tpm": tpm, "trace-events": trace_events,
-    "usb": usb, "usbhost": _says(""), "uuid": uuid,
+    "stats": stats, "status": status, "tlb": _says("PG disabled\n"), "tpm": tpm,
+    "trace-events": trace_events, "usb": usb, "usbhost": _says(""), "uuid": uuid,
     "vcpu_dirty_limit": _says("Dirty page limit not enabled!\n"), "version": version,
     "vm-generation-id": _error("VM Generation ID device not found"), "vnc": vnc,
 }  # fmt: skip

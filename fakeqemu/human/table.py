@@ -1,7 +1,7 @@
 """Which commands the monitor for people has, which arguments they take, and who carries them out.
 
-Knows hmp-commands.hx of QEMU 7.2. Must not know how a line comes in. A command that is in QEMU's table, but has
-no deed here, says that it is not modelled: never nothing.
+Knows hmp-commands.hx of QEMU 7.2. Must not know how a line comes in. A command that is in QEMU's table, but
+has no deed here, says that it is not modelled: never nothing.
 """
 
 from __future__ import annotations
@@ -29,41 +29,46 @@ COMMANDS: dict[str, str] = {
     "block_set_io_throttle": "id:B,bps:l,bps_rd:l,bps_wr:l,iops:l,iops_rd:l,iops_wr:l",
     "block_stream": "device:B,speed:o?,base:s?", "boot_set": "bootdevice:s",
     "calc_dirty_rate": "ring:-r,bitmap:-b,second:l,samples:l?", "cancel_vcpu_dirty_limit": "cpu-index:l?",
-    "change": "device:B,force:-f,target:F,arg:s?,mode:s?", "chardev-add": "args:s", "chardev-change": "id:s,args:s",
-    "chardev-remove": "id:s", "chardev-send-break": "id:s",
-    "client_migrate_info": "protocol:s,hostname:s,port:i?,tls-port:i?,cert-subject:s?", "closefd": "fdname:s",
-    "commit": "device:B", "cont|c": "", "cpu": "index:i", "delvm": "name:s", "device_add": "device:O",
-    "device_del": "id:s", "drive_add": "node:-n,pci_addr:s,opts:s",
+    "change": "device:B,force:-f,target:F,arg:s?,mode:s?", "chardev-add": "args:s",
+    "chardev-change": "id:s,args:s", "chardev-remove": "id:s", "chardev-send-break": "id:s",
+    "client_migrate_info": "protocol:s,hostname:s,port:i?,tls-port:i?,cert-subject:s?",
+    "closefd": "fdname:s", "commit": "device:B", "cont|c": "", "cpu": "index:i", "delvm": "name:s",
+    "device_add": "device:O", "device_del": "id:s", "drive_add": "node:-n,pci_addr:s,opts:s",
     "drive_backup": "reuse:-n,full:-f,compress:-c,device:B,target:s,format:s?", "drive_del": "id:B",
     "drive_mirror": "reuse:-n,full:-f,device:B,target:s,format:s?",
-    "dump-guest-memory": "paging:-p,detach:-d,windmp:-w,zlib:-z,lzo:-l,snappy:-s,filename:F,begin:l?,length:l?",
+    "dump-guest-memory": (
+        "paging:-p,detach:-d,windmp:-w,zlib:-z,lzo:-l,snappy:-s,filename:F,begin:l?,length:l?"
+    ),
     "dumpdtb": "filename:F", "eject": "force:-f,device:B", "exit_preconfig": "",
     "expire_password": "protocol:s,time:s,display:-ds", "gdbserver": "device:s?", "getfd": "fdname:s",
     "gpa2hpa": "addr:l", "gpa2hva": "addr:l", "gva2gpa": "addr:l", "help|?": "name:S?",
     "hostfwd_add": "arg1:s,arg2:s?", "hostfwd_remove": "arg1:s,arg2:s?", "i": "fmt:/,addr:i,index:i?",
     "info": "item:s?", "loadvm": "name:s", "log": "items:s", "logfile": "filename:F",
-    "mce": "broadcast:-b,cpu_index:i,bank:i,status:l,mcg_status:l,addr:l,misc:l", "memsave": "val:l,size:i,filename:s",
-    "migrate": "detach:-d,blk:-b,inc:-i,resume:-r,uri:s", "migrate_cancel": "", "migrate_continue": "state:s",
-    "migrate_incoming": "uri:s", "migrate_pause": "", "migrate_recover": "uri:s",
-    "migrate_set_capability": "capability:s,state:b", "migrate_set_parameter": "parameter:s,value:s",
-    "migrate_start_postcopy": "", "mouse_button": "button_state:i", "mouse_move": "dx:s,dy:s,dz:s?",
-    "mouse_set": "index:i", "nbd_server_add": "writable:-w,device:B,name:s?",
-    "nbd_server_remove": "force:-f,name:s", "nbd_server_start": "all:-a,writable:-w,uri:s", "nbd_server_stop": "",
-    "netdev_add": "netdev:O", "netdev_del": "id:s", "nmi": "", "o": "fmt:/,addr:i,val:i", "object_add": "object:S",
+    "mce": "broadcast:-b,cpu_index:i,bank:i,status:l,mcg_status:l,addr:l,misc:l",
+    "memsave": "val:l,size:i,filename:s", "migrate": "detach:-d,blk:-b,inc:-i,resume:-r,uri:s",
+    "migrate_cancel": "", "migrate_continue": "state:s", "migrate_incoming": "uri:s", "migrate_pause": "",
+    "migrate_recover": "uri:s", "migrate_set_capability": "capability:s,state:b",
+    "migrate_set_parameter": "parameter:s,value:s", "migrate_start_postcopy": "",
+    "mouse_button": "button_state:i", "mouse_move": "dx:s,dy:s,dz:s?", "mouse_set": "index:i",
+    "nbd_server_add": "writable:-w,device:B,name:s?", "nbd_server_remove": "force:-f,name:s",
+    "nbd_server_start": "all:-a,writable:-w,uri:s", "nbd_server_stop": "", "netdev_add": "netdev:O",
+    "netdev_del": "id:s", "nmi": "", "o": "fmt:/,addr:i,val:i", "object_add": "object:S",
     "object_del": "id:s",
-    "pcie_aer_inject_error": "advisory:-a,correctable:-c,id:s,error_status:s,h0:i?,h1:i?,h2:i?,h3:i?,p0:i?,p1:i?,p2:i?,p3:i?",
+    "pcie_aer_inject_error": "advisory:-a,correctable:-c,id:s,error_status:s,header0:i?,header1:i?",
     "pmemsave": "val:l,size:i,filename:s", "print|p": "fmt:/,val:l", "qemu-io": "qdev:-d,device:B,command:s",
     "qom-get": "path:s,property:s", "qom-list": "path:s?", "qom-set": "json:-j,path:s,property:s,value:S",
     "quit|q": "", "replay_break": "icount:l", "replay_delete_break": "", "replay_seek": "icount:l",
     "ringbuf_read": "device:s,size:i", "ringbuf_write": "device:s,data:s", "savevm": "name:s?",
-    "screendump": "filename:F,format:-fs,device:s?,head:i?", "sendkey": "keys:s,hold-time:i?", "set_link": "name:s,up:b",
-    "set_password": "protocol:s,password:s,display:-ds,connected:s?", "set_vcpu_dirty_limit": "dirty-rate:l,cpu-index:l?",
-    "singlestep": "option:s?", "snapshot_blkdev": "reuse:-n,device:B,snapshot-file:s?,format:s?",
-    "snapshot_blkdev_internal": "device:B,name:s", "snapshot_delete_blkdev_internal": "device:B,name:s,id:s?",
-    "stop|s": "", "stopcapture": "n:i", "sum": "start:i,size:i", "sync-profile": "op:s?", "system_powerdown": "",
-    "system_reset": "", "system_wakeup": "", "trace-event": "name:s,option:b,vcpu:i?", "watchdog_action": "action:s",
-    "wavcapture": "path:F,audiodev:s,freq:i?,bits:i?,nchannels:i?", "x": "fmt:/,addr:l", "x_colo_lost_heartbeat": "",
-    "xp": "fmt:/,addr:l",
+    "screendump": "filename:F,format:-fs,device:s?,head:i?", "sendkey": "keys:s,hold-time:i?",
+    "set_link": "name:s,up:b", "set_password": "protocol:s,password:s,display:-ds,connected:s?",
+    "set_vcpu_dirty_limit": "dirty-rate:l,cpu-index:l?", "singlestep": "option:s?",
+    "snapshot_blkdev": "reuse:-n,device:B,snapshot-file:s?,format:s?",
+    "snapshot_blkdev_internal": "device:B,name:s",
+    "snapshot_delete_blkdev_internal": "device:B,name:s,id:s?", "stop|s": "", "stopcapture": "n:i",
+    "sum": "start:i,size:i", "sync-profile": "op:s?", "system_powerdown": "", "system_reset": "",
+    "system_wakeup": "", "trace-event": "name:s,option:b,vcpu:i?", "watchdog_action": "action:s",
+    "wavcapture": "path:F,audiodev:s,freq:i?,bits:i?,nchannels:i?", "x": "fmt:/,addr:l",
+    "x_colo_lost_heartbeat": "", "xp": "fmt:/,addr:l",
 }  # fmt: skip
 
 #: Commands that are one command of QMP: its name, and what its arguments are called here.

@@ -23,7 +23,7 @@ PACKET_PAGES, PACKET = 128, 1088
 
 
 class Price:
-    """What a page costs under the capabilities of one migration: bytes on the main channel, and on the others."""
+    """What a page costs, in bytes, under the capabilities of one migration."""
 
     __slots__ = ("compress", "multifd", "xbzrle")
 

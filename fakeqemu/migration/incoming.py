@@ -1,6 +1,7 @@
 """A migration that arrives here: who listens, what is loaded, and how the guest goes on.
 
-Knows migration/migration.c and savevm.c of QEMU 7.2, destination side. Must not know how a connection is made.
+Knows migration/migration.c and savevm.c of QEMU 7.2, destination side. Must not know how a connection
+is made.
 """
 
 from __future__ import annotations

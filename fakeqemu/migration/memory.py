@@ -48,11 +48,13 @@ _DEVICES: dict[str, tuple[tuple[str, int], ...]] = {
     "VGA": (("vga.vram", 16 * MIB), ("vga.rom", 0x10000)),
     "virtio-vga": (("vga.vram", 8 * MIB), ("virtio-vga.rom", 0x10000)),
     "cirrus-vga": (("vga.vram", 4 * MIB), ("cirrus_vga.rom", 0x10000)),
-    "qxl-vga": (("vga.vram", 64 * MIB), ("qxl.vram", 64 * MIB), ("qxl.vrom", 0x2000), ("qxl-vga.rom", 0x10000)),
+    "qxl-vga": (
+        ("vga.vram", 64 * MIB), ("qxl.vram", 64 * MIB), ("qxl.vrom", 0x2000), ("qxl-vga.rom", 0x10000),
+    ),
     "qxl": (("qxl.vgavram", 64 * MIB), ("qxl.vram", 64 * MIB), ("qxl.vrom", 0x2000)),
     "bochs-display": (("bochs-display-vram", 16 * MIB), ("bochs-display.rom", 0x8000)),
-    "virtio-net-pci": _NIC, "e1000": _NIC, "e1000e": _NIC, "rtl8139": _NIC, "ne2k_pci": _NIC, "vmxnet3": _NIC,
-    "pcnet": _NIC, "i82559er": _NIC,
+    "virtio-net-pci": _NIC, "e1000": _NIC, "e1000e": _NIC, "rtl8139": _NIC, "ne2k_pci": _NIC,
+    "vmxnet3": _NIC, "pcnet": _NIC, "i82559er": _NIC,
 }  # fmt: skip
 _DIMMS = ("pc-dimm", "nvdimm", "virtio-mem-pci", "virtio-mem", "virtio-pmem-pci")
 
@@ -98,7 +100,8 @@ class GuestMemory:
         target = line.program.rpartition("-")[2]
         if line.machine == "none":
             return []
-        name, rest = "ram", ()
+        name = "ram"
+        rest: tuple[tuple[str, int], ...] = ()
         for part, main, others in _MACHINES:
             if part in line.machine:
                 name, rest = main, others

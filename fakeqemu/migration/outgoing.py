@@ -1,8 +1,8 @@
 """A migration away from here: its states, and what it writes.
 
 Knows migration/migration.c of QEMU 7.2, source side. Must not know the other end's business
-(`fakeqemu.migration.incoming`), nor how far memory has come (`fakeqemu.migration.passes`), nor how a connection
-is made.
+(`fakeqemu.migration.incoming`), nor how far memory has come (`fakeqemu.migration.passes`), nor how a
+connection is made.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Outgoing(Channel):
     """
 
     __slots__ = (
-        "_begun_ns", "_collected", "_downtime_from", "_machine", "_old_state", "_postcopy", "_reader", "_timer",
-        "_waits_for", "downtime_ns", "error", "fd", "migration", "passes", "setup_ns", "status", "target",
-        "total_ns",
+        "_begun_ns", "_collected", "_downtime_from", "_machine", "_old_state", "_postcopy", "_reader",
+        "_timer", "_waits_for", "downtime_ns", "error", "fd", "migration", "passes", "setup_ns", "status",
+        "target", "total_ns",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu, target: Target, fd: int | None) -> None:

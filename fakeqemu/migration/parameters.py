@@ -45,6 +45,8 @@ _WIDTHS = {
 }  # fmt: skip
 
 _BETWEEN = "expects a value between {low} and {high}"
+_POWER = "expects a power of two no less than the target page size"
+_THROTTLE = "expects an integer in the range of cpu_throttle_initial to 99"
 _RANGE = "expects an integer in the range of {low} to {high}"
 #: name -> (least, most, text), in the order in which QEMU looks.
 _LIMITS: tuple[tuple[str, int, int, str], ...] = (
@@ -77,12 +79,10 @@ def check_parameters(given: dict[str, Any], old: dict[str, Any]) -> None:
         value = merged[name]
         if name == "xbzrle-cache-size":
             if value < low or value & (value - 1):
-                text = "expects a power of two no less than the target page size"
-                raise _wrong("xbzrle_cache_size", text)
+                raise _wrong("xbzrle_cache_size", _POWER)
         elif name == "max-cpu-throttle":
             if not merged["cpu-throttle-initial"] <= value <= high:
-                text = "expects an integer in the range of cpu_throttle_initial to 99"
-                raise _wrong("max_cpu_throttle", text)
+                raise _wrong("max_cpu_throttle", _THROTTLE)
         elif not low <= value <= high:
             raise _wrong(name.replace("-", "_"), text.format(low=low, high=high))
 

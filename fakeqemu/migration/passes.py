@@ -40,8 +40,8 @@ class Passes:
 
     __slots__ = (
         "_anchor_ns", "_duration_ns", "_high", "_machine", "_migration", "_period_bytes", "_period_dirty",
-        "_period_ns", "counters", "dirty_rate", "expected_ms", "mbps", "normal", "number", "pages_rate", "where",
-        "zero",
+        "_period_ns", "counters", "dirty_rate", "expected_ms", "mbps", "normal", "number", "pages_rate",
+        "where", "zero",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu, migration: Migration) -> None:

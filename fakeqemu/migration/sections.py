@@ -93,6 +93,6 @@ def _same_devices(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 def _unknown(name: str, instance: int) -> StreamError:
     return StreamError(
         "Invalid argument",
-        f"Unknown savevm section or instance '{name}' {instance}. Make sure that your current VM setup matches"
-        " your saved VM setup, including any hotplugged devices",
+        f"Unknown savevm section or instance '{name}' {instance}. Make sure that your current VM setup"
+        " matches your saved VM setup, including any hotplugged devices",
     )

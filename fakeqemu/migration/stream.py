@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "CONFIG", "END", "HEADER", "MEMORY", "PART", "RECOVER", "RUN", "STATUS", "Reader", "StreamError", "section",
+    "CONFIG", "END", "HEADER", "MEMORY", "PART", "RECOVER", "RUN", "STATUS", "Reader", "StreamError",
+    "section",
 ]  # fmt: skip
 
 MAGIC, VERSION = b"FAKEQEMU", 1
