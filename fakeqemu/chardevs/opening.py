@@ -75,7 +75,9 @@ class Change:
 
     def done(self, machine: FakeQemu, backend: Backend) -> None:
         """It is open: what was before it goes."""
-        old = self.old
+        old, names = self.old, chardevs_of(machine).names
+        names.remove(backend.id)
+        names.insert(backend.id)
         if old is not None:
             backend.front, old.front = old.front, None
             close(machine, old)
@@ -197,10 +199,10 @@ def _add_socket(machine: FakeQemu, session: Session, made: Backend, change: Chan
     if options["type"] == "fd":
         from fakeqemu.descriptors import descriptors_of
 
-        fd = descriptors_of(machine).take(session, options["fd"])
-        if fd is None:
-            text = f"File descriptor named '{options['fd']}' has not been found"
-            raise change.failure(ident, text)
+        try:
+            fd = descriptors_of(machine).take(session, options["fd"])
+        except CommandError as error:
+            raise change.failure(ident, error.desc) from None
         options["fd"] = fd
     chardevs_of(machine).all[ident] = made
     if made.server:

@@ -7,6 +7,7 @@ Knows which option of which device names a character device. Must not know how o
 from __future__ import annotations
 
 from fakeqemu.chardevs.backend import Backend
+from fakeqemu.glib import HashTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,19 +37,22 @@ class Chardevs:
     """The character devices by id, in order of creation.
 
     Attributes:
+        names: the ids in the order in which QEMU walks them.
         open_ports: devices whose guest side is open (virtio-serial ports), by the id of their character
         device.
     """
 
-    __slots__ = ("_machine", "all", "open_ports")
+    __slots__ = ("_machine", "all", "names", "open_ports")
 
     def __init__(self, machine: FakeQemu) -> None:
         self._machine = machine
         self.all: dict[str, Backend] = {}
+        self.names = HashTable()
         self.open_ports: set[str] = set()
         terminals: dict[str, tuple[int, str]] = machine.parts.get("terminals") or {}
         for chardev in machine.line.chardevs.values():
             backend = self.all[chardev.id] = Backend.of(chardev)
+            self.names.insert(chardev.id)
             if backend.server and chardev.fd is not None:
                 # A listener that was handed in is named by where it is bound.
                 backend.options["path"] = machine.host.socket_path(chardev.fd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fakeqemu.chardevs import Backend, chardevs_of
-from fakeqemu.glib import hash_order
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -33,7 +32,7 @@ def query_chardev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
     served = machine.served()
     answer = []
     # The list is built from its end, in the order of a hash table.
-    for name in reversed(hash_order(table.all)):
+    for name in reversed(table.names.order()):
         backend = table.all[name]
         if name in served and not backend.conn:  # a monitor's client: nobody tells the back end of it
             backend.conn = -1
@@ -73,7 +72,9 @@ def _remove(machine: FakeQemu, backend: Backend) -> None:
     from fakeqemu.chardevs.opening import close
 
     close(machine, backend)
-    chardevs_of(machine).all.pop(backend.id, None)
+    table = chardevs_of(machine)
+    table.all.pop(backend.id, None)
+    table.names.remove(backend.id)
 
 
 @command("chardev-change", takes=True)

@@ -143,11 +143,8 @@ def add_client(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -
     from fakeqemu.chardevs import chardevs_of
     from fakeqemu.descriptors import descriptors_of
 
-    protocol, name = arguments["protocol"], arguments["fdname"]
-    fd = descriptors_of(machine).take(session, name)
-    if fd is None:
-        raise CommandError("GenericError", f"File descriptor named '{name}' has not been found")
-    machine.do(0, CloseFd(fd))
+    protocol = arguments["protocol"]
+    machine.do(0, CloseFd(descriptors_of(machine).take(session, arguments["fdname"])))
     if protocol == "spice":
         if machine.line.spice is None:
             raise CommandError("DeviceNotActive", "SPICE is not in use")

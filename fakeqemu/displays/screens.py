@@ -42,7 +42,8 @@ class Displays:
 
     def __init__(self, machine: FakeQemu) -> None:
         self._machine = machine
-        self.vnc = [Server(text, machine.line.objects) for text in machine.line.vnc]
+        texts = machine.line.vnc or (["none"] if option(machine, "vnc") == "none" else [])
+        self.vnc = [Server(text, machine.line.objects) for text in texts]
         self.expiry: dict[str, str] = {}
 
     def server(self, name: str | None) -> Server | None:

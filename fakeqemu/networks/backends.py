@@ -60,8 +60,7 @@ def _tap(machine: FakeQemu, session: Session, options: dict[str, Any]) -> None:
     from fakeqemu.descriptors import descriptors_of
 
     for name in names:
-        if descriptors_of(machine).take(session, name) is None:
-            raise _error(f"File descriptor named '{name}' has not been found")
+        descriptors_of(machine).take_or_number(session, name)
 
 
 def _socket(machine: FakeQemu, session: Session, options: dict[str, Any]) -> None:
