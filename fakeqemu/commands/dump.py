@@ -119,7 +119,7 @@ def pmemsave(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> 
 
 def _piece(machine: FakeQemu, arguments: dict[str, Any]) -> None:
     path, size = arguments["filename"], arguments["size"]
-    reason = machine.host.write(path, bytes(min(size, _PIECE)), truncate=True)
+    reason = machine.host.write(path, bytes(max(0, min(size, _PIECE))), truncate=True)
     if reason is None and size > _PIECE:
         reason = machine.host.resize(path, size)
     if reason is not None:
