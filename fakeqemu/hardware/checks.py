@@ -133,6 +133,9 @@ def _check_one(registry: Registry, thing: Object, owner: str, name: str, kind: s
             raise _error(f"Parameter '{name}' does not accept value '{text}'")
     elif kind.startswith("link<"):
         _check_link(registry, name, kind[5:-1], text)
+    elif name == "devno":
+        if not _device_number(text):
+            raise _error(f"Property '{owner}.{name}' doesn't take value '{text}'")
     elif kind in ("str", "string"):
         _check_text(registry, thing, owner, name, text)
 
@@ -209,6 +212,18 @@ def is_a(registry: Registry, kind: str, wanted: str) -> bool:
             return True
         at = parents.get(at)
     return False
+
+
+def _device_number(text: str) -> bool:
+    """``fe.0.0001``: the number of a channel device (hw/s390x/css.c)."""
+    parts = text.split(".")
+    if len(parts) != 3 or not all(parts):
+        return False
+    values = [number(f"0x{part}") for part in parts]
+    return all(
+        value is not None and 0 <= value <= most
+        for value, most in zip(values, (0xFE, 3, 0xFFFF), strict=True)
+    )
 
 
 def _check_text(registry: Registry, thing: Object, owner: str, name: str, text: str) -> None:

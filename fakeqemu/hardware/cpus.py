@@ -280,7 +280,7 @@ def _check_core(registry: Registry, options: dict[str, Any]) -> int:
     core = _number(options, "core-id")
     if registry.arch == "s390x":
         if core is None:
-            core = next((i for i in range(line.max_cpus) if i not in taken(registry)), line.max_cpus)
+            core = 0
         if core >= line.max_cpus:
             raise _error(f"Unable to add CPU with core-id: {core}, maximum core-id: {line.max_cpus - 1}")
         if core in taken(registry):

@@ -23,12 +23,14 @@ class Facts:
 
     Args:
         path: the file; None when nothing is recorded.
+        renamed: what names of members have at their end here, and in the file.
     """
 
-    __slots__ = ("_base", "_found", "_index", "_shared", "path")
+    __slots__ = ("_base", "_found", "_index", "_renamed", "_shared", "path")
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, *, renamed: tuple[str, str] | None = None) -> None:
         self.path = path
+        self._renamed = renamed
         self._index: dict[str, list[int]] | None = None
         self._base = 0
         self._shared = b""
@@ -68,6 +70,8 @@ class Facts:
 
     def _read(self, name: str) -> Any:
         self._open()
+        if self._renamed is not None and name.endswith(self._renamed[0]):
+            name = name.removesuffix(self._renamed[0]) + self._renamed[1]
         place = (self._index or {}).get(name)
         if place is None or self.path is None:
             return None
@@ -84,6 +88,9 @@ class Facts:
 def facts_of(arch: str) -> Facts:
     """The shipped facts of an architecture; empty ones when none are shipped."""
     found = _cache.get(arch)
+    if found is None and arch == "i386":
+        # The boards and devices are the same; CPU models go by another name.
+        found = _cache[arch] = Facts(facts_of("x86_64").path, renamed=("-i386-cpu", "-x86_64-cpu"))
     if found is None:
         from posix import listdir
 

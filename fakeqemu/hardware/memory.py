@@ -80,6 +80,8 @@ def check_device(registry: Registry, thing: Object) -> None:
     virtio = thing.kind.startswith("virtio-")
     if thing.kind == "nvdimm" and line.machine_options.get("nvdimm", "off") not in ("on", "yes", "true"):
         raise _error("nvdimm is not enabled: missing 'nvdimm' in '-M'")
+    if registry.arch == "aarch64" and not virtio and not _firmware(registry):
+        raise _error("memory hotplug is not enabled: missing acpi-ged device")
     if not virtio:
         thing.values["slot"] = _slot(registry, thing)
     backend = registry.objects.get(str(thing.options.get("memdev")))
@@ -89,6 +91,14 @@ def check_device(registry: Registry, thing: Object) -> None:
     wanted = _number(thing, "memaddr" if virtio else "addr", 0)
     thing.values["memaddr" if virtio else "addr"] = _address(registry, thing, amount, wanted)
     _realize(registry, thing, backend, virtio=virtio)
+
+
+def _firmware(registry: Registry) -> bool:
+    """Whether a virt machine has firmware, and with it ACPI."""
+    line = registry.machine.line
+    words = registry.machine.argv
+    flash = any("if=pflash" in word for word in words) or "pflash0" in line.machine_options
+    return not registry.without_acpi and (flash or "-bios" in words or "-pflash" in words)
 
 
 def _realize(registry: Registry, thing: Object, backend: Object, *, virtio: bool) -> None:

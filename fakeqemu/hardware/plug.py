@@ -61,6 +61,8 @@ def class_of(registry: Registry, kind: str, *, hotplugged: bool) -> str:
             raise _error("Parameter 'driver' expects a non-abstract device type")
         raise _error(f"'{kind}' is not a valid device model name")
     del profile
+    if hotplugged and model.endswith("-cpu") and registry.arch in ("aarch64", "riscv64"):
+        raise _error("Parameter 'driver' expects a pluggable device type")
     refusal = (registry.facts.get("refusals none") or {}).get(model) or ["", ""]
     if hotplugged and "pluggable" in refusal[1]:
         raise _error("Parameter 'driver' expects a pluggable device type")

@@ -39,7 +39,7 @@ class Registry:
     """
 
     __slots__ = (
-        "_anonymous", "_board", "_by_path", "_devices", "_numbers", "_ran", "_since", "arch", "buses_of",
+        "_anonymous", "_board", "_by_path", "_devices", "_machine_kind", "_numbers", "_ran", "_since", "arch", "buses_of",
         "listed",
         "changed", "cpu_kind", "cpus", "facts", "family", "machine", "objects", "on_plug", "on_unplug",
         "root_bus",
@@ -62,6 +62,7 @@ class Registry:
         self._devices: dict[Object, None] = {}
         self._numbers: dict[str, int] = {}
         self._anonymous = 0
+        self._machine_kind: str | None = None
         self._board: Any = False
         #: Nanoseconds the guest has run, and since when it runs.
         self._ran, self._since = 0, machine.now_ns if machine.runstate == "running" else None
@@ -205,8 +206,14 @@ class Registry:
 
     @property
     def machine_kind(self) -> str:
-        """QOM type of the machine."""
-        return f"{self.machine.line.machine}-machine"
+        """QOM type of the machine; aliases mean the newest of their kind."""
+        if self._machine_kind is None:
+            name = self.machine.line.machine
+            for entry in self.machine.profile.value("query-machines") or ():
+                if entry.get("alias") == name:
+                    name = entry["name"]
+            self._machine_kind = f"{name}-machine"
+        return self._machine_kind
 
     def board(self) -> Any:
         """The recorded facts of this board, or None."""

@@ -217,7 +217,7 @@ def _ccw(thing: Object, bus: Bus) -> str:
         text = str(wanted).lower()
         css, _, rest = text.partition(".")
         ssid, _, number = rest.partition(".")
-        place = f"{css}.{ssid}.{number.zfill(4)}"
+        place = f"{css}.{ssid}.{number.rjust(4, '0')}"
         if place in held:
             raise _error(f"Device {place} already exists")
         return place

@@ -99,7 +99,10 @@ def _asked_guest(registry: Registry, thing: Object) -> int | None:
     if fits(thing.room.kind, "PCI"):
         if registry.arch == "ppc64":
             return 0
-        return _ACPI_WAIT if registry.arch in ("x86_64", "i386") else _PCIE_WAIT
+        if registry.arch in ("x86_64", "i386"):
+            return _ACPI_WAIT
+        # A PCIe slot that no guest has switched on yet gives its device up at once.
+        return _PCIE_WAIT if registry.machine.boot_done is not None else None
     return None
 
 

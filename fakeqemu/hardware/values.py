@@ -117,7 +117,7 @@ def _placed(owner: Object, name: str) -> tuple[bool, Any]:
         return True, place[("channel", "scsi-id", "lun").index(name)]
     elif room.kind == "virtio-serial-bus" and name == "nr":
         return True, place
-    elif room.kind == "virtual-css-bus" and name == "devno":
+    elif room.kind == "virtual-css-bus" and name == "dev_id":
         return True, place
     return _NO
 
