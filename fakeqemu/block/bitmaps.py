@@ -59,8 +59,9 @@ class Bitmap:
 
     def described(self) -> dict[str, Any]:
         """As BlockDirtyInfo."""
-        found: dict[str, Any] = {
-            "name": self.name, "count": self.marked(), "granularity": self.granularity,
+        found: dict[str, Any] = {"name": self.name} if self.name else {}
+        found |= {
+            "count": self.marked(), "granularity": self.granularity,
             "recording": self.enabled, "busy": self.busy, "persistent": self.persistent,
         }  # fmt: skip
         if self.inconsistent:

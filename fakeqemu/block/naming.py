@@ -18,7 +18,7 @@ __all__ = ["backing_overridden", "exact_filename", "filename", "full_options"]
 _PROTOCOLS = (
     "file", "host_device", "host_cdrom", "null-co", "null-aio", "nbd", "blkdebug", "blkverify", "quorum",
 )  # fmt: skip
-_SHOWN_AS_BELOW = ("mirror_top", "commit_top")
+_SHOWN_AS_BELOW = ("mirror_top", "commit_top", "copy-before-write")
 
 
 def filename(node: BlockNode) -> str:

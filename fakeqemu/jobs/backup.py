@@ -36,12 +36,13 @@ class Backup(Driver):
         source: what is copied.
         target: where to.
         sync: ``full``, ``top``, ``none`` or ``bitmap``.
+        began: how much the guest had written when it began.
         bitmap: the dirty bitmap that says what to copy, or is to be cleared; or None.
         mode: what becomes of the bitmap.
         extra: nodes that were opened for the job and go with it.
     """
 
-    __slots__ = ("bitmap", "extra", "filter", "graph", "holder", "mode", "source", "sync", "target")
+    __slots__ = ("began", "bitmap", "extra", "filter", "graph", "holder", "mode", "source", "sync", "target")
 
     kind = "backup"
     chunk = 1 << 20
@@ -52,6 +53,8 @@ class Backup(Driver):
         self.graph, self.source, self.target, self.sync = graph, source, target, sync
         self.bitmap: Any = None
         self.mode = "on-success"
+        #: How much the guest had written when the backup began.
+        self.began = 0
         self.filter: BlockNode | None = None
         self.holder: Holder | None = None
         self.extra: list[BlockNode] = []
@@ -72,19 +75,19 @@ class Backup(Driver):
         elif self.sync == "top":
             pace.total = pace.work = self._held()
         elif self.sync == "bitmap":
-            pace.total = pace.work = self.bitmap.count
+            pace.total = pace.work = self.bitmap.marked()
         else:
             pace.total, pace.work = self.source.size, self.source.size
 
     def commit(self, job: Job) -> None:
         """The target has it all."""
         self.target.absorb(max(min(job.pace.work, self._held()) - self.target.allocated(), 0))
-        self._bitmap(succeeded=True)
+        self._bitmap(job.pace.moved, succeeded=True)
 
     def abort(self, job: Job) -> None:
         """What was written stays; the bitmap is as if nothing had happened, unless it is always to follow."""
         self.target.absorb(min(job.pace.moved, self._held()))
-        self._bitmap(succeeded=False)
+        self._bitmap(job.pace.moved, succeeded=False)
 
     def clean(self, job: Job) -> None:
         """Give back whatever it held."""
@@ -109,12 +112,15 @@ class Backup(Driver):
         source = skip_filters(self.source)
         return held(source, source.backing if self.sync == "top" else None)
 
-    def _bitmap(self, *, succeeded: bool) -> None:
+    def _bitmap(self, moved: int, *, succeeded: bool) -> None:
         if self.bitmap is None:
             return
-        self.bitmap.busy = False
-        if self.mode == "always" or (succeeded and self.mode == "on-success"):
-            self.bitmap.clear()
+        bitmap = self.bitmap
+        bitmap.busy = False
+        if succeeded and self.mode != "never":  # what was written meanwhile stays marked
+            bitmap.dirty, bitmap.since = 0, self.began
+        elif not succeeded and self.mode == "always":
+            bitmap.dirty = max(0, bitmap.dirty - moved)
 
 
 def prepare_backup(machine: FakeQemu, arguments: dict[str, Any], *, drive: bool, txn: Txn) -> Job:
@@ -232,8 +238,13 @@ def _job(machine: FakeQemu, driver: Backup, arguments: dict[str, Any], txn: Txn)
     if driver.filter is not None:
         holder.block(driver.filter)
     holder.block(driver.target)
+    driver.began = driver.source.guest_written()
     if driver.bitmap is not None:
         driver.bitmap.busy = True
+    if driver.filter is not None:
+        holder.mark(driver.filter, lambda: 0, recording=False)
+        holder.mark(driver.filter, lambda: driver.source.size, recording=False)
+    holder.mark(skip_filters(driver.source), lambda: job.pace.total - job.pace.current, recording=False)
     return job
 
 
@@ -259,8 +270,7 @@ def _bitmap(driver: Backup, name: str, sync: str, mode: str | None) -> Any:
         raise refuse(f"Bitmap '{name}' could not be found")
     if mode is None:
         raise refuse("Bitmap sync mode must be given when providing a bitmap")
-    if found.busy:
-        raise refuse(f"Bitmap '{name}' is currently in use by another operation and cannot be used")
+    found.check()
     if sync == "none":
         raise refuse("sync mode 'none' does not produce meaningful bitmap outputs")
     if mode == "never" and sync != "bitmap":

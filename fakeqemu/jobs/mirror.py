@@ -269,6 +269,7 @@ def _hold(driver: Mirror, name: str, filter_: BlockNode) -> None:
     holder = driver.holder = Holder(graph, driver.kind, name)
     holder.hold("main node", filter_, CONSISTENT_READ, CONSISTENT_READ | WRITE_UNCHANGED | WRITE)
     holder.block(source)
+    holder.mark(skip_filters(source), lambda: 0, recording=True)
     inside = chain_has(source, target)
     perm, shared = WRITE, WRITE_UNCHANGED
     if inside:

@@ -11,6 +11,7 @@ from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from fakeqemu.block.graph import Graph
@@ -62,14 +63,16 @@ class Holder(User):
         name: of the job.
         edges: its uses.
         nodes: those on which it refuses operations.
+        marks: its own dirty bitmaps: the node, and the key there.
     """
 
-    __slots__ = ("edges", "graph", "kind", "name", "nodes")
+    __slots__ = ("edges", "graph", "kind", "marks", "name", "nodes")
 
     def __init__(self, graph: Graph, kind: str, name: str) -> None:
         self.graph, self.kind, self.name = graph, kind, name
         self.edges: list[Edge] = []
         self.nodes: list[BlockNode] = []
+        self.marks: list[tuple[BlockNode, str]] = []
 
     def description(self) -> str:
         """What an error message calls it (child_job_get_parent_desc)."""
@@ -101,6 +104,25 @@ class Holder(User):
         node.block(self, f"block device is in use by block job: {self.kind}")
         self.nodes.append(node)
 
+    def mark(self, node: BlockNode, count: Callable[[], int], *, recording: bool) -> None:
+        """Let a node show a dirty bitmap without a name, by which a job knows what is left."""
+        from fakeqemu.block.bitmaps import Bitmap
+
+        class Own(Bitmap):
+            """Counts what the job says."""
+
+            __slots__ = ()
+
+            def marked(self) -> int:
+                """What is left."""
+                return count()
+
+        made = Own(node, "", 65536)
+        made.enabled = recording
+        key = f"\0{self.name}/{len(self.marks)}"
+        node.bitmaps[key] = made
+        self.marks.append((node, key))
+
     def touches(self, node: BlockNode) -> bool:
         """Whether it holds something of a node's chain, above or below."""
         below = list(node.chain())
@@ -109,6 +131,9 @@ class Holder(User):
 
     def let_go(self) -> None:
         """Give everything back."""
+        for node, key in self.marks:
+            node.bitmaps.pop(key, None)
+        self.marks.clear()
         for node in self.nodes:
             node.unblock(self)
         self.nodes.clear()
