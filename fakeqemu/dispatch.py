@@ -97,13 +97,15 @@ def _understand(machine: FakeQemu, session: Session, request: Request, message: 
     if session.negotiated and name == NEGOTIATE:
         raise CommandError("CommandNotFound", "Capabilities negotiation is already complete, command ignored")
     command = request.command = COMMANDS.get(name) or load(name)
-    if command is None and name not in machine.profile.commands:
+    if not machine.profile.knows(name):
         raise CommandError("CommandNotFound", f"The command {name} has not been found")
     if oob and name not in machine.profile.oob_commands:
         raise CommandError("GenericError", f"The command {name} does not support OOB")
     if command is not None and not command.checked:
         return
     if command is None or command.takes:
+        if name == NEGOTIATE and not request.arguments:
+            return  # nothing to check, and nothing to load for it
         from fakeqemu.schema import check
 
         check(machine.profile, name, request.arguments)

@@ -228,6 +228,11 @@ class Profile:
         found: dict[str, str] = self.arguments["commands"]
         return found
 
+    def knows(self, command: str) -> bool:
+        """Whether this QEMU has a command of that name; costs no look at what it takes."""
+        names = self.facts.get("commands")
+        return command in self.commands if names is None else f" {command} " in names
+
     @property
     def oob_commands(self) -> list[str]:
         """Commands that may be sent out of band."""

@@ -94,10 +94,11 @@ def record(qemu: str) -> dict[str, str]:
 
 def _ask_all(recorder: Recorder, program: Qemu, arch: str) -> None:
     """What does not depend on a machine."""
-    for command in questions.PLAIN:
-        recorder.ask(program, command, {})
+    # First, as libvirt does: it loads every module, and some of them add to later answers.
     types = recorder.ask(program, "qom-list-types", {"abstract": True})
     recorder.ask(program, "qom-list-types", {})
+    for command in questions.PLAIN:
+        recorder.ask(program, command, {})
     concrete = sorted(entry["name"] for entry in types if not entry.get("abstract"))
     parents = {entry["name"]: entry.get("parent") for entry in types}
     devices = [name for name in concrete if questions.descends(name, "device", parents)]
@@ -178,6 +179,8 @@ def _with_header(recorder: Recorder, greeting: str, arch: str, default: str) -> 
         "greeting": greeting, "version": version, "arch": arch,
         # What the host at hand offers is no fact about the program; whether KVM was compiled in is one.
         "kvm": bool(kvm.get("present")), "default-cpu": default,
+        # One text: what is in it is found without reading the whole schema.
+        "commands": " ".join(["", *json.loads(members["arguments"])["commands"], ""]),
     }  # fmt: skip
     head = {"provenance": provenance, "facts": facts}
     return {key: json.dumps(value, separators=(",", ":")) for key, value in head.items()} | members

@@ -84,7 +84,7 @@ def query_target(machine: FakeQemu, session: Session) -> dict[str, Any]:
 def query_kvm(machine: FakeQemu, session: Session) -> dict[str, Any]:
     """Whether KVM is in use: as the command line asked for it."""
     del session
-    return {"enabled": machine.line.accel == "kvm", "present": True}
+    return {"enabled": machine.line.accel == "kvm", "present": machine.profile.facts["kvm"]}
 
 
 @command("query-name")
