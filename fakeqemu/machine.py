@@ -484,10 +484,12 @@ class FakeQemu:
         self.line.check_machine(known)
         self.line.check_references()
         if self._host is not None and (self.script is None or self.word("images") == "real"):
-            for text, path in self.line.images():
-                reason = self._host.file_error(path)
+            if self.line.blockdevs or self.line.drives:
+                from fakeqemu.block.beginning import refusal
+
+                reason = refusal(self)
                 if reason is not None:
-                    raise ArgvError(f"{self.line.program}: {text}: Could not open '{path}': {reason}\n")
+                    raise ArgvError(reason)
 
     def _take(self) -> list[Step]:
         out, self._out = self._out, []

@@ -6,28 +6,64 @@ commands.
 
 from __future__ import annotations
 
-from fakeqemu.block.perms import CONSISTENT_READ, WRITE
+from fakeqemu.block.drives import check_drive, check_words, short_form
+from fakeqemu.block.perms import CONSISTENT_READ
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from fakeqemu.block.backend import Backend
     from fakeqemu.block.graph import Graph
+    from fakeqemu.machine import FakeQemu
 
-__all__ = ["begin"]
+__all__ = ["begin", "refusal"]
 
 
-def begin(graph: Graph) -> None:
-    """Make what the command line says. QEMU has started with it, so it is not refused any more."""
+def refusal(machine: FakeQemu) -> str | None:
+    """Why QEMU would not start with these disks, as it says on standard error; None when it would."""
+    from fakeqemu.block.graph import Graph
+
+    graph = machine.parts["block"] = Graph(machine)
+    try:
+        begin(graph, strict=True)
+    except CommandError as error:
+        del machine.parts["block"]
+        return f"{machine.line.program}: {error.desc}\n{getattr(error, 'hint', '')}"
+    return None
+
+
+def begin(graph: Graph, *, strict: bool = False) -> None:
+    """Make what the command line says.
+
+    Args:
+        graph: an empty one.
+        strict: whether to refuse what QEMU refuses; else QEMU has started with it, so it is taken as it is.
+
+    Raises:
+        CommandError: a strict one is refused, with the option's own text before QEMU's words.
+    """
     machine = graph.machine
-    graph.checking = False
+    graph.checking = strict
     try:
         for device in machine.line.blockdevs.values():
-            _quietly(graph, {**device.options, "driver": device.kind, "node-name": device.id})
-        _drives(graph)
-        _devices(graph)
+            options = {**device.options, "driver": device.kind, "node-name": device.id}
+
+            def add(options: dict[str, Any] = options) -> None:
+                check_words(options)
+                graph.add(options)
+
+            _guarded(device.text, add, strict=strict)
+        wires = _drives(graph, strict=strict)
+        for text, wire in wires:  # the board's own controllers are there before any -device
+            if not text:
+                _guarded(text, wire, strict=strict)
+        _devices(graph, strict=strict)
+        for text, wire in wires:
+            if text:
+                _guarded(text, wire, strict=strict)
     finally:
         graph.checking = True
     for node in graph.nodes.values():
@@ -35,50 +71,53 @@ def begin(graph: Graph) -> None:
             edge.perm, edge.shared = node.wants(edge)
 
 
-def _quietly(graph: Graph, options: dict[str, Any]) -> None:
-    from fakeqemu.block.opening import add
-
+def _guarded(text: str, act: Callable[[], Any], *, strict: bool) -> bool:
+    """Do something; whether it could be done. What is refused strictly is refused with the option's text."""
     try:
-        add(graph, options)
-    except CommandError:
-        return
+        act()
+    except CommandError as error:
+        if strict:
+            said = CommandError(error.kind, f"{text}: {error.desc}" if text else error.desc)
+            said.hint = getattr(error, "hint", "")  # type: ignore[attr-defined]
+            raise said from None
+        return False
+    return True
 
 
-def _drives(graph: Graph) -> None:
-    """The -drive options and their short forms, in order; then the drives that every machine has."""
+def _drives(graph: Graph, *, strict: bool) -> list[tuple[str, Callable[[], None]]]:
+    """The -drive options and their short forms, in order; then the drives that every machine has.
+
+    Returns:
+        What gives a device to those drives that get one by themselves, with the option's text where QEMU
+        makes a -device of it.
+    """
     line = graph.machine.line
     taken: set[tuple[str, int]] = set()
+    wires: list[tuple[str, Callable[[], None]]] = []
     for drive in line.drives:
-        options = {**drive.options, **_short(drive.text)}
-        where = str(options.get("if", "ide"))
-        _drive(graph, drive.id, where, options, taken)
+        options = {**drive.options, **short_form(drive.text)}
+
+        def make(
+            ident: str | None = drive.id, options: dict[str, Any] = options, text: str = drive.text
+        ) -> None:
+            where = check_drive(options, taken, _units(graph)) if strict else str(options.get("if", "ide"))
+            wire = _drive(graph, ident, where, options, taken)
+            if wire is not None:
+                wires.append((text if where == "virtio" else "", wire))
+
+        _guarded(drive.text, make, strict=strict)
     if "-nodefaults" in graph.machine.argv or "--nodefaults" in graph.machine.argv:
-        return
+        return wires
     family = line.machine
     if not (family.startswith("pc") or "q35" in family):
-        return
+        return wires
     kinds = {device.kind for device in line.devices}
     if ("ide", 2) not in taken and not kinds & {"ide-cd", "ide-hd", "scsi-cd", "scsi-hd"}:
         _default(graph, f"ide{2 // _units(graph)}-cd0", "ide-cd", tray=True)
     if "q35" not in family and not kinds & {"isa-fdc", "floppy"}:
         _default(graph, "floppy0", "floppy", tray=False)
     _default(graph, "sd0", "", tray=False)
-
-
-def _short(text: str) -> dict[str, Any]:
-    """What the short forms stand for: -hda and its sisters, -cdrom, -fda, -sd, -pflash, a bare file."""
-    word = text.split(" ", 1)[0].lstrip("-")
-    if word == "drive":
-        return {}
-    if word == "cdrom":
-        return {"media": "cdrom", "index": "2", "if": "ide"}
-    if word in ("hda", "hdb", "hdc", "hdd"):
-        return {"index": str("abcd".index(word[2])), "if": "ide"}
-    if word in ("fda", "fdb"):
-        return {"index": str("ab".index(word[2])), "if": "floppy"}
-    if word in ("sd", "pflash", "mtdblock"):
-        return {"if": word.removesuffix("block")}
-    return {"index": "0", "if": "ide"}
+    return wires
 
 
 def _units(graph: Graph) -> int:
@@ -125,42 +164,29 @@ def _name(graph: Graph, where: str, options: dict[str, Any], taken: set[tuple[st
 
 def _drive(
     graph: Graph, ident: str | None, where: str, options: dict[str, Any], taken: set[tuple[str, int]]
-) -> None:
+) -> Callable[[], None] | None:
     from fakeqemu.block.backend import Backend
-    from fakeqemu.block.opening import add, truth
+    from fakeqemu.block.opening import open_node, truth
 
     made_up = _name(graph, where, options, taken)
-    name = ident or made_up
-    made = Backend(graph, name)
-    graph.backends.append(made)
+    made = Backend(graph, ident or made_up)
     path = options.get("file")
     cdrom = options.get("media") == "cdrom"
-    if isinstance(path, str) and path:
-        opening = _node_options(
-            graph,
-            path,
-            options,
-            read_only=cdrom or truth(options.get("read-only") or options.get("readonly")),
-        )
-        try:
-            node = add(graph, opening) if "node-name" in opening else _anonymous(graph, opening)
-        except CommandError:
-            return
-        made.asks = CONSISTENT_READ | (0 if node.read_only else WRITE)
-        made.insert(node)
-        node.monitored = False
     _limits(graph, made, options)
+    if isinstance(path, str) and path:
+        read_only = cdrom or truth(options.get("read-only") or options.get("readonly"))
+        opening = _node_options(graph, path, options, read_only=read_only)
+        node = graph.attempt(lambda: open_node(graph, opening))
+        made.asks = CONSISTENT_READ
+        node.detect_zeroes = str(options.get("detect-zeroes", "off"))
+        made.insert(node)
+    graph.backends.append(made)
     made.writeback = options.get("cache") not in ("writethrough", "directsync") and truth(
         options.get("cache.writeback"), default=True
     )
-    if where not in ("none", "sd", "pflash", "mtd"):
-        _wire(graph, made, where, cdrom=cdrom)
-
-
-def _anonymous(graph: Graph, options: dict[str, Any]) -> Any:
-    from fakeqemu.block.opening import open_node
-
-    return open_node(graph, options)
+    if where in ("none", "sd", "pflash", "mtd"):
+        return None
+    return lambda: _wire(graph, made, where, cdrom=cdrom)
 
 
 def _node_options(graph: Graph, path: str, options: dict[str, Any], *, read_only: bool) -> dict[str, Any]:
@@ -174,7 +200,7 @@ def _node_options(graph: Graph, path: str, options: dict[str, Any], *, read_only
             "direct": cache in ("none", "off", "directsync") or options.get("cache.direct") == "on",
             "no-flush": cache == "unsafe" or options.get("cache.no-flush") == "on",
         },
-        "detect-zeroes": options.get("detect-zeroes", "off"), "discard": options.get("discard", "ignore"),
+        "discard": options.get("discard", "ignore"),
     }  # fmt: skip
     if "node-name" in options:
         found["node-name"] = options["node-name"]
@@ -198,6 +224,8 @@ def _limits(graph: Graph, made: Backend, options: dict[str, Any]) -> None:
             if word in options or f"{name}_{ending}" in options:
                 given[f"{name}_{ending}"] = int(options.get(word, options.get(f"{name}_{ending}", 0)))
     limits = Limits.of(given)
+    if graph.checking:
+        limits.check()
     if limits.any:
         name = str(options.get("throttling.group") or options.get("group") or made.name)
         limits.group = name
@@ -209,8 +237,10 @@ def _limits(graph: Graph, made: Backend, options: dict[str, Any]) -> None:
 
 def _wire(graph: Graph, made: Backend, where: str, *, cdrom: bool) -> None:
     """A drive with an interface gets its device from the machine."""
-    from fakeqemu.block.devices import CDROMS
+    from fakeqemu.block.devices import AUTOMATIC, CDROMS
 
+    if made.kind:
+        raise CommandError("GenericError", AUTOMATIC.format(made.name))
     if where == "virtio":
         number = sum(1 for other in graph.backends if other.path.startswith("/machine/peripheral-anon"))
         made.kind, made.path = "virtio-blk-pci", f"/machine/peripheral-anon/device[{number}]/virtio-backend"
@@ -231,37 +261,28 @@ def _wire(graph: Graph, made: Backend, where: str, *, cdrom: bool) -> None:
     else:
         made.io_status = "ok"
     node = made.node
-    made.ask(
-        writes=not cdrom and not (node is not None and node.read_only), share_writes=False,
-        resizable=not cdrom,
-    )  # fmt: skip
+    writes = not cdrom and (where == "ide" or not (node is not None and node.read_only))
+    made.ask(writes=writes, share_writes=False, resizable=not cdrom)
 
 
-def _devices(graph: Graph) -> None:
-    """The disks among the devices, and those that come and go later."""
+def _devices(graph: Graph, *, strict: bool) -> None:
+    """The disks among the devices."""
     from fakeqemu.block.devices import attach, is_disk
-    from fakeqemu.hardware import registry_of
 
-    registry = registry_of(graph.machine)
-    for thing in registry.devices():
-        if is_disk(thing.kind):
-            try:
-                attach(graph, thing.kind, thing.id, thing.path, thing.options)
-            except CommandError:
-                continue
-    registry.on_plug.append(lambda thing: _plugged(graph, thing))
-    registry.on_unplug.append(lambda thing: _unplugged(graph, thing))
+    anonymous = 0
+    for device in graph.machine.line.devices:
+        if device.id is None:
+            path = f"/machine/peripheral-anon/device[{anonymous}]"
+            anonymous += 1
+        else:
+            path = f"/machine/peripheral/{device.id}"
+        if not is_disk(device.kind):
+            continue
+        kind, ident, options = device.kind, device.id, device.options
 
+        def plug(
+            kind: str = kind, ident: str | None = ident, path: str = path, options: Any = options
+        ) -> None:
+            attach(graph, kind, ident, path, options)
 
-def _plugged(graph: Graph, thing: Any) -> None:
-    from fakeqemu.block.devices import attach
-
-    if any(backend.kind and backend.path.startswith(thing.path) for backend in graph.backends):
-        return
-    attach(graph, thing.kind, thing.id, thing.path, thing.options)
-
-
-def _unplugged(graph: Graph, thing: Any) -> None:
-    from fakeqemu.block.devices import detach
-
-    detach(graph, thing.id, thing.path)
+        _guarded(device.text, plug, strict=strict)

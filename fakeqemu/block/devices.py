@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.block.graph import Graph
+    from fakeqemu.hardware import Object
 
-__all__ = ["CDROMS", "DISKS", "attach", "detach", "is_disk"]
+__all__ = ["CDROMS", "DISKS", "attach", "detach", "hook", "is_disk"]
 
 #: Models that need a medium, and those that take one out and in.
 DISKS = (
@@ -24,6 +25,10 @@ DISKS = (
     "isa-fdc",     "vhost-user-blk-pci", "ide-cf",
 )  # fmt: skip
 CDROMS = ("ide-cd", "scsi-cd", "floppy")
+AUTOMATIC = (
+    "Drive '{}' is already in use because it has been automatically connected to another device"
+    " (did you need 'if=none' in the drive options?)"
+)
 _EMPTY = {
     "scsi-hd": "drive property not set",
     "ide-hd": "No drive specified",
@@ -68,16 +73,14 @@ def attach(  # noqa: C901 - QEMU's checks, in its order
     """
     if not is_disk(kind):
         return None
+    if kind == "virtio-blk":
+        kind = "virtio-blk-pci"
     drive = options.get("drive")
     removable = kind in CDROMS
     backend: Backend | None = graph.backend(drive) if isinstance(drive, str) else None
     if backend is not None and backend.kind:
-        text = f"Drive '{drive}' is already in use by another device"
-        if backend.owned:
-            text = (
-                f"Drive '{drive}' is already in use because it has been automatically connected to another"
-                " device (did you need 'if=none' in the drive options?)"
-            )
+        text = AUTOMATIC if backend.owned else "Drive '{}' is already in use by another device"
+        text = text.format(drive)
         raise CommandError("GenericError", text)
     node = None
     if backend is None and isinstance(drive, str) and drive:
@@ -133,7 +136,7 @@ def _claim(made: Backend, kind: str, options: dict[str, Any]) -> None:
     made.ask(writes=not read_only, share_writes=share, resizable=True)
 
 
-def detach(graph: Graph, ident: str | None, path: str) -> None:
+def detach(graph: Graph, path: str) -> None:
     """A device has gone: so has the drive that was made for it; a -drive's is deleted with it too."""
     for backend in list(graph.backends):
         if backend.kind and (backend.path == path or backend.path.startswith(f"{path}/")):
@@ -144,4 +147,34 @@ def detach(graph: Graph, ident: str | None, path: str) -> None:
                 backend.edge = None
                 graph.detach(edge)
             graph.backends.remove(backend)
-    del ident
+
+
+def hook(graph: Graph) -> None:
+    """Hear of devices that come and go from now on, and of those that have come and gone already."""
+    from fakeqemu.hardware import registry_of
+
+    registry = registry_of(graph.machine)
+    there = {thing.path: thing for thing in registry.devices()}
+    for backend in list(graph.backends):
+        device = backend.path.removesuffix("/virtio-backend")
+        if backend.kind and not backend.owned and device not in there:
+            detach(graph, device)
+    for thing in there.values():
+        if is_disk(thing.kind) and not _known(graph, thing.path):
+            try:
+                attach(graph, thing.kind, thing.id, thing.path, thing.options)
+            except CommandError:
+                continue
+    registry.on_plug.append(lambda thing: _plugged(graph, thing))
+    registry.on_unplug.append(lambda thing: detach(graph, thing.path))
+
+
+def _known(graph: Graph, path: str) -> bool:
+    return any(
+        backend.kind and backend.path.removesuffix("/virtio-backend") == path for backend in graph.backends
+    )
+
+
+def _plugged(graph: Graph, thing: Object) -> None:
+    if not _known(graph, thing.path):
+        attach(graph, thing.kind, thing.id, thing.path, thing.options)

@@ -34,7 +34,8 @@ class Graph:
     """
 
     __slots__ = (
-        "_counter", "_exports", "_files", "backends", "checking", "groups", "machine", "nodes", "undo",
+        "_counter", "_exports", "_files", "backends", "checking", "groups", "hooked", "machine", "nodes",
+        "undo",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu) -> None:
@@ -45,6 +46,8 @@ class Graph:
         self.undo: list[Callable[[], object]] | None = None
         #: False while the command line's nodes are made: QEMU has started, so it accepted them.
         self.checking = True
+        #: Whether it hears of devices that come and go.
+        self.hooked = False
         self._counter = 0
         self._files: Files | None = None
         self._exports: Exports | None = None
@@ -268,10 +271,10 @@ class Graph:
         ]
         for bit in (1, 2, 4, 8):
             if perm & bit and any(not theirs & bit for _, theirs in others):
-                raise CommandError("GenericError", f'Failed to get "{names(bit)}" lock')
+                raise _locked(node, f'Failed to get "{names(bit)}" lock')
         for bit in (1, 2, 4, 8):
             if not shared & bit and any(theirs & bit for theirs, _ in others):
-                raise CommandError("GenericError", f'Failed to get shared "{names(bit)}" lock')
+                raise _locked(node, f'Failed to get shared "{names(bit)}" lock')
 
     # -- what jobs and snapshots do -------------------------------------------------------------------------
 
@@ -467,6 +470,13 @@ BACKING_OPS = frozenset((
 ))  # fmt: skip
 
 
+def _locked(node: BlockNode, text: str) -> CommandError:
+    """A lock that cannot be had, with the hint that standard error gets."""
+    error = CommandError("GenericError", text)
+    error.hint = f"Is another process using the image [{node.path}]?\n"  # type: ignore[attr-defined]
+    return error
+
+
 def _restore(edge: Edge, old: tuple[int, int]) -> None:
     edge.perm, edge.shared = old
 
@@ -487,4 +497,9 @@ def graph_of(machine: FakeQemu) -> Graph:
         from fakeqemu.block.beginning import begin
 
         begin(graph)
+    if not graph.hooked and "hardware" in machine.parts:
+        from fakeqemu.block.devices import hook
+
+        graph.hooked = True
+        hook(graph)
     return graph
