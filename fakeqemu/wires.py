@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 import sys
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET
-from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT
+from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, POLLHUP, poll
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ class Wire:
         size = 1 << 20
         if self._rate is not None:
             size = max(1, self._rate // _TICKS)
+        if self._terminal and _hung_up(self.fd):
+            return len(self._pending)  # nobody has the other side open
         part = memoryview(self._pending)[:size]
         try:
             sent = self.sock.send(part) if self.sock is not None else posix.write(self.out, part)
@@ -259,6 +261,13 @@ class Wire:
                 except OSError:
                     pass  # closed already, by whoever handed it in
         driver.plan(driver.machine.disconnected(driver.now(), self.number))
+
+
+def _hung_up(fd: int) -> bool:
+    """Whether nobody has the other side of a terminal open (chardev/char-pty.c asks the same way)."""
+    poller = poll()
+    poller.register(fd, POLLHUP)
+    return bool(poller.poll(0))
 
 
 def numbers(payload: bytes) -> list[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -372,6 +373,8 @@ class DescriptorTransport(Sink):
         self._flush()
 
     def _flush(self) -> None:
+        if self._terminal and self._hung_up():
+            self._buffer.clear()
         while self._buffer:
             try:
                 sent = os.write(self.fd, self._buffer)
@@ -385,6 +388,12 @@ class DescriptorTransport(Sink):
                 return
             del self._buffer[:sent]
         self._wire.resume_writing()
+
+    def _hung_up(self) -> bool:
+        """Whether nobody has the other side of the terminal open."""
+        poller = select.poll()
+        poller.register(self.fd, select.POLLHUP)
+        return bool(poller.poll(0))
 
     def _writable(self) -> None:
         self._loop.remove_writer(self.fd)
