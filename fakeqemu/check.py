@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
 from fakeqemu.grammar import Path, compile_rules, script_mistakes
 from fakeqemu.script import MAX_FILE, ScriptError
@@ -39,7 +40,9 @@ def check_text(data: bytes, base: str | None = None) -> tuple[Any, list[Mistake]
     if deep is not None:
         return None, [(deep, 1, f"nested deeper than {MAX_DEPTH}")]
     try:
-        rules = YAML(typ="rt", pure=True).load(io.StringIO(text))
+        with warnings.catch_warnings():  # an anchor that is used again is YAML's business
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            rules = YAML(typ="rt", pure=True).load(io.StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
