@@ -111,8 +111,8 @@ def _fits(kind: str, value: Any) -> bool:
         return isinstance(value, str)
     if kind == "bool":
         return isinstance(value, bool)
-    least, most = (0, 1 << 64) if kind == "uint" else (-(1 << 63), 1 << 63)
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < most
+    most = 1 << (64 if kind == "uint" else 63)  # negative ones wrap around
+    return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < most
 
 
 def _whence(value: Any, path: str) -> None:

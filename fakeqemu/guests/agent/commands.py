@@ -148,7 +148,7 @@ def _set_blocks(agent: Agent, arguments: dict[str, Any]) -> list[dict[str, Any]]
     number = -(-agent.guest.machine.line.ram // BLOCK)
     answer = []
     for wanted in arguments["mem-blks"]:
-        index = wanted["phys-index"]
+        index = wanted["phys-index"] % (1 << 64)
         if index >= number:
             answer.append({"response": "not-found", "error-code": 2, "phys-index": index})
         elif wanted["online"]:
