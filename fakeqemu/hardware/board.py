@@ -44,12 +44,20 @@ def board_tree(registry: Registry) -> dict[str, Any]:
 
 def _first_other(registry: Registry) -> int:
     """Number of the recorded unattached device before which further CPUs come."""
-    return 2 if registry.arch in ("x86_64", "i386") else 1
+    return 2 if registry.arch in ("x86_64", "i386", "ppc64") else 1
+
+
+def _further(registry: Registry) -> int:
+    """How many CPUs there are among the unattached objects that the recording does not have."""
+    return 0 if registry.arch == "riscv64" else max(0, registry.machine.line.cpus - 1)
 
 
 def place_of_cpu(registry: Registry, index: int) -> str:
     """Path of a CPU that was there from the start."""
-    return f"{_UNATTACHED}{index if index == 0 else index + _first_other(registry) - 1}]"
+    if registry.arch == "riscv64":
+        return f"/machine/soc0/harts[{index}]"
+    first = 1 if registry.arch == "ppc64" else 0
+    return f"{_UNATTACHED}{first if index == 0 else index + _first_other(registry) - 1}]"
 
 
 def _recorded(registry: Registry, path: str) -> str | None:
@@ -59,7 +67,7 @@ def _recorded(registry: Registry, path: str) -> str | None:
     number, bracket, rest = path[len(_UNATTACHED) :].partition("]")
     if not bracket or not number.isdigit():
         return path
-    index, more, first = int(number), max(0, registry.machine.line.cpus - 1), _first_other(registry)
+    index, more, first = int(number), _further(registry), _first_other(registry)
     if first <= index < first + more:
         return None
     return f"{_UNATTACHED}{index - more if index >= first + more else index}]{rest}"
@@ -67,7 +75,7 @@ def _recorded(registry: Registry, path: str) -> str | None:
 
 def moved(registry: Registry, value: Any) -> Any:
     """A recorded value in which a path may stand, with this machine's numbers."""
-    more = max(0, registry.machine.line.cpus - 1)
+    more = _further(registry)
     if not more or type(value) is not str or not value.startswith(_UNATTACHED):
         return value
     number, _, rest = value[len(_UNATTACHED) :].partition("]")
@@ -81,7 +89,7 @@ def board_view(registry: Registry, path: str) -> View | None:
     from fakeqemu.hardware.tree import View, part_of
 
     cpu = registry.cpu_at(path)
-    if cpu is not None:
+    if cpu is not None and registry.shapes(cpu.kind):
         return part_of(registry, cpu, path)
     recorded = _recorded(registry, path)
     found = board_tree(registry).get(recorded[1:]) if recorded is not None else None
@@ -91,7 +99,7 @@ def board_view(registry: Registry, path: str) -> View | None:
             return View(registry, path, kind, _bare(registry, path))
         return None
     kind, entries = found
-    more = max(0, registry.machine.line.cpus - 1)
+    more = _further(registry)
     if path == "/machine":
         kind = registry.machine_kind
     elif path == "/machine/unattached" and more:
@@ -122,7 +130,7 @@ def _numbered(registry: Registry, entries: list[Any], more: int) -> list[Any]:
             number = int(name[7:-1])
             name = f"device[{number + more if number >= first else number}]"
         kinds[name] = kind
-    cpu_kind = f"child<{registry.cpu_kind}>"
+    cpu_kind = f"child<{registry.cpus[0].kind if registry.cpus else registry.cpu_kind}>"
     for index in range(1, more + 1):
         kinds[f"device[{index + first - 1}]"] = cpu_kind
     kinds.pop("type", None)

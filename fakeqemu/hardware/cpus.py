@@ -73,7 +73,8 @@ def build(registry: Registry) -> None:
 
     step = line.topology[3] if registry.arch == "ppc64" else 1
     for index in range(0, line.cpus, step):
-        cpu = Object(registry, registry.cpu_kind, None, place_of_cpu(registry, index // step), {})
+        kind = core_kind(registry) if registry.arch == "ppc64" else registry.cpu_kind
+        cpu = Object(registry, kind, None, place_of_cpu(registry, index // step), {})
         cpu.place = index
         registry.cpus.append(cpu)
 
@@ -87,7 +88,7 @@ def props_of(registry: Registry, index: int) -> dict[str, int]:
     if registry.arch == "ppc64":
         return {"core-id": index // threads * threads} | _node(registry, index)
     if registry.arch == "riscv64":
-        return {}
+        return {"core-id": index}
     thread, rest = index % threads, index // threads
     core, rest = rest % cores, rest // cores
     die, socket = rest % dies, rest // dies
@@ -150,8 +151,8 @@ def nodes_of(registry: Registry) -> int:
             given += 1
     if given:
         return given
-    auto = registry.arch in (*_X86, "aarch64") and line.slots > 0
-    return 1 if auto and registry.family in ("pc", "q35", "virt") else 0
+    auto = registry.arch in (*_X86, "aarch64", "ppc64") and line.slots > 0
+    return 1 if auto and registry.family in ("pc", "q35", "virt", "pseries") else 0
 
 
 def taken(registry: Registry) -> dict[int, Object]:

@@ -113,9 +113,6 @@ class Registry:
 
     def cpu_at(self, path: str) -> Object | None:
         """The CPU to which a canonical path belongs."""
-        if not path.startswith("/machine/unattached/device["):
-            found = self._by_path.get(path)
-            return found if found in self.cpus else None
         top = "/".join(path.split("/")[:4])
         return next((cpu for cpu in self.cpus if cpu.path == top), None)
 

@@ -138,19 +138,35 @@ def view_of(registry: Registry, path: str) -> View:
 def look(registry: Registry, path: str) -> View | None:
     """The object at a canonical path, or None."""
     if path == "/":
-        kinds = {"chardevs": "container", "machine": registry.machine_kind, "objects": "container"}
-        # QEMU makes them in this order, and the listing is walked from the back.
-        return View(registry, "/", "container", [_TYPE, ["objects", "child<container>"],
-                    ["machine", f"child<{registry.machine_kind}>"],
-                    *([["chardevs", f"child<{kinds['chardevs']}>"]] if registry.machine.line.chardevs else [])])  # fmt: skip
+        return _root(registry)
     top = path.split("/")
     if top[1] == "machine":
         return _machine(registry, path, top)
     if top[1] == "objects":
-        return _object(registry, path, top)
+        return _object(registry, path, top) if registry.objects or len(top) > 2 else None
     if top[1] == "chardevs":
         return _chardev(registry, path, top)
-    return None
+    from fakeqemu.hardware.board import board_view
+
+    return board_view(registry, path)
+
+
+def _root(registry: Registry) -> View:
+    """What stands at the top: as recorded, as far as it is there."""
+    from fakeqemu.hardware.board import board_tree
+
+    recorded = board_tree(registry).get("")
+    names = (
+        [entry[0] for entry in recorded[1]]
+        if recorded is not None
+        else ["type", "objects", "machine", "chardevs"]
+    )
+    if "objects" not in names and registry.objects:
+        names.insert(1, "objects")
+    there = {"chardevs": bool(registry.machine.line.chardevs), "objects": bool(registry.objects)}
+    kinds = {"type": "string", "machine": f"child<{registry.machine_kind}>"}
+    entries = [[name, kinds.get(name, "child<container>")] for name in names if there.get(name, True)]
+    return View(registry, "/", "container", entries)
 
 
 def _machine(registry: Registry, path: str, top: list[str]) -> View | None:

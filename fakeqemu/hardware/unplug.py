@@ -98,7 +98,8 @@ def _asked_guest(registry: Registry, thing: Object) -> int | None:
         raise _error(f"Device '{thing.kind}' does not support hotplugging")
     if fits(thing.room.kind, "PCI"):
         if registry.arch == "ppc64":
-            return 0
+            # Nobody has claimed the slot's connector before the guest runs.
+            return 0 if registry.machine.boot_done is not None else None
         if registry.arch in ("x86_64", "i386"):
             return _ACPI_WAIT
         # A PCIe slot that no guest has switched on yet gives its device up at once.
