@@ -9,7 +9,7 @@ from fakeqemu.block import graph_of
 from fakeqemu.block.perms import CONSISTENT_READ, DATA, WRITE, WRITE_UNCHANGED
 from fakeqemu.jobs.engine import engine_of
 from fakeqemu.jobs.job import Driver
-from fakeqemu.jobs.nodes import Holder, check_node_name, held, job_name, refuse, skip_filters, wrong
+from fakeqemu.jobs.nodes import Holder, Keeper, check_node_name, held, job_name, refuse, skip_filters, wrong
 from fakeqemu.jobs.txn import Txn
 from fakeqemu.registry import CommandError
 
@@ -39,7 +39,7 @@ class Backup(Driver):
         began: how much the guest had written when it began.
         bitmap: the dirty bitmap that says what to copy, or is to be cleared; or None.
         mode: what becomes of the bitmap.
-        extra: nodes that were opened for the job and go with it.
+        extra: keeps the node that was opened for the job.
     """
 
     __slots__ = ("began", "bitmap", "extra", "filter", "graph", "holder", "mode", "source", "sync", "target")
@@ -57,7 +57,7 @@ class Backup(Driver):
         self.began = 0
         self.filter: BlockNode | None = None
         self.holder: Holder | None = None
-        self.extra: list[BlockNode] = []
+        self.extra = Keeper(graph)
 
     def touches(self, node: BlockNode) -> bool:
         """Whether it works on a node's chain."""
@@ -76,18 +76,19 @@ class Backup(Driver):
             pace.total = pace.work = self._held()
         elif self.sync == "bitmap":
             pace.total = pace.work = self.bitmap.marked()
+            pace.instant = not pace.total
         else:
             pace.total, pace.work = self.source.size, self.source.size
 
     def commit(self, job: Job) -> None:
         """The target has it all."""
         self.target.absorb(max(min(job.pace.work, self._held()) - self.target.allocated(), 0))
-        self._bitmap(job.pace.moved, succeeded=True)
+        self._bitmap(job.pace.total - job.pace.current, succeeded=True)
 
     def abort(self, job: Job) -> None:
         """What was written stays; the bitmap is as if nothing had happened, unless it is always to follow."""
         self.target.absorb(min(job.pace.moved, self._held()))
-        self._bitmap(job.pace.moved, succeeded=False)
+        self._bitmap(job.pace.total - job.pace.current, succeeded=False)
 
     def clean(self, job: Job) -> None:
         """Give back whatever it held."""
@@ -95,9 +96,7 @@ class Backup(Driver):
         if self.holder is not None:
             self.holder.let_go()
         self.unfilter()
-        for node in self.extra:
-            self.graph.release(node)
-        self.extra = []
+        self.extra.let_go()
 
     def unfilter(self) -> None:
         """Take the filter out again."""
@@ -112,7 +111,7 @@ class Backup(Driver):
         source = skip_filters(self.source)
         return held(source, source.backing if self.sync == "top" else None)
 
-    def _bitmap(self, moved: int, *, succeeded: bool) -> None:
+    def _bitmap(self, left: int, *, succeeded: bool) -> None:
         if self.bitmap is None:
             return
         bitmap = self.bitmap
@@ -120,7 +119,10 @@ class Backup(Driver):
         if succeeded and self.mode != "never":  # what was written meanwhile stays marked
             bitmap.dirty, bitmap.since = 0, self.began
         elif not succeeded and self.mode == "always":
-            bitmap.dirty = max(0, bitmap.dirty - moved)
+            bitmap.dirty = left
+        # It is made anew from itself and what recorded meanwhile.
+        self.source.bitmaps.pop(bitmap.name, None)
+        self.source.bitmaps[bitmap.name] = bitmap
 
 
 def prepare_backup(machine: FakeQemu, arguments: dict[str, Any], *, drive: bool, txn: Txn) -> Job:
@@ -148,15 +150,14 @@ def prepare_backup(machine: FakeQemu, arguments: dict[str, Any], *, drive: bool,
         target = graph.lookup(arguments["target"], arguments["target"])
     driver = Backup(graph, source, target, arguments["sync"])
     if drive:
-        driver.extra.append(target)
+        driver.extra.keep(target)
     held = engine_of(machine).hold_around(source)
     try:
         job = _prepare(machine, driver, arguments, txn)
     except CommandError:
         for other in reversed(held):
             other.release()
-        for node in driver.extra:
-            graph.release(node)
+        driver.extra.let_go()
         raise
     job.pause_count += 1
     job.companions = held[::-1]
@@ -215,13 +216,26 @@ def _filter(driver: Backup, name: str | None) -> None:
     try:
         if driver.target.read_only:
             raise refuse("Block node is read-only")
-        driver.filter = driver.graph.insert("copy-before-write", driver.source, name)
+        driver.filter = _inserted(driver, name)
         driver.filter.implicit = False
         shared = CONSISTENT_READ | WRITE_UNCHANGED
         driver.graph.attach(driver.filter, "target", driver.target, DATA, WRITE, shared)
     except CommandError as error:
         driver.unfilter()
         raise refuse(f"Could not create node: {error.desc}") from None
+
+
+def _inserted(driver: Backup, name: str | None) -> BlockNode:
+    """Put the filter in; a target whose backing image is the source goes on using that itself."""
+    own = [edge for node in driver.target.chain() for edge in node.edges.values()]
+    stay = [edge for edge in own if edge.child is driver.source and not edge.fixed]
+    for edge in stay:
+        edge.fixed = True
+    try:
+        return driver.graph.insert("copy-before-write", driver.source, name)
+    finally:
+        for edge in stay:
+            edge.fixed = False
 
 
 def _job(machine: FakeQemu, driver: Backup, arguments: dict[str, Any], txn: Txn) -> Job:
@@ -241,6 +255,7 @@ def _job(machine: FakeQemu, driver: Backup, arguments: dict[str, Any], txn: Txn)
     driver.began = driver.source.guest_written()
     if driver.bitmap is not None:
         driver.bitmap.busy = True
+        holder.mark(driver.source, lambda: 0, recording=True)
     if driver.filter is not None:
         holder.mark(driver.filter, lambda: 0, recording=False)
         holder.mark(driver.filter, lambda: driver.source.size, recording=False)

@@ -37,9 +37,9 @@ def drive_mirror(machine: FakeQemu, arguments: dict[str, Any]) -> None:
     node.check_op("mirror-source")
     if "replaces" in arguments and "node-name" not in arguments:
         raise refuse("a node-name must be provided when replacing a named node of the graph")
-    target = _target(machine, node, arguments)
+    target = _target(machine, node, arguments, alone=arguments.get("mode") != "existing", mirroring=True)
     driver = Mirror(graph, node, target)
-    driver.extra.append(target)
+    driver.extra.keep(target)
     existing = arguments.get("mode") == "existing"
     driver.zeroed = arguments["sync"] == "full" and existing
     if not existing:
@@ -48,7 +48,7 @@ def drive_mirror(machine: FakeQemu, arguments: dict[str, Any]) -> None:
     try:
         mirror(machine, driver, arguments)
     except CommandError:
-        graph.release(target)
+        driver.extra.let_go()
         raise
 
 
@@ -61,7 +61,11 @@ def open_target(machine: FakeQemu, arguments: dict[str, Any], kind: str) -> tupl
     graph = graph_of(machine)
     node = graph.lookup(arguments["device"], arguments["device"])
     node.check_op(f"{kind}-source")
-    return node, _target(machine, node, arguments)
+    alone = arguments["sync"] == "none" and arguments.get("mode") != "existing"
+    target = _target(machine, node, arguments, alone=alone, mirroring=False)
+    if alone and target.kind.supports_backing:
+        graph.set_backing(target, node)
+    return node, target
 
 
 def _below(node: BlockNode, sync: str) -> BlockNode | None:
@@ -71,7 +75,10 @@ def _below(node: BlockNode, sync: str) -> BlockNode | None:
     return skip_filters(node).backing if sync == "top" else None
 
 
-def _target(machine: FakeQemu, node: BlockNode, arguments: dict[str, Any]) -> BlockNode:
+def _target(
+    machine: FakeQemu, node: BlockNode, arguments: dict[str, Any], *, alone: bool, mirroring: bool
+) -> BlockNode:
+    """Make the image if it is to be made, and open it; ``alone`` without the backing file it names."""
     graph = graph_of(machine)
     path: str = arguments["target"]
     form = arguments.get("format")
@@ -87,9 +94,11 @@ def _target(machine: FakeQemu, node: BlockNode, arguments: dict[str, Any]) -> Bl
     options: dict[str, Any] = {"driver": form, "file": {"driver": "file", "filename": path}}
     if "node-name" in arguments:
         options["node-name"] = arguments["node-name"]
-    if form == "qcow2" and not existing:
+    if form == "qcow2" and alone:
         options["backing"] = None
     options["discard"] = "unmap" if arguments.get("unmap", True) else "ignore"
+    if not mirroring:
+        options["detect-zeroes"] = "unmap"
     from fakeqemu.block.opening import open_node
 
     made: BlockNode = graph.attempt(lambda: open_node(graph, options))

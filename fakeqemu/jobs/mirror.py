@@ -12,6 +12,7 @@ from fakeqemu.jobs.engine import engine_of
 from fakeqemu.jobs.job import Driver
 from fakeqemu.jobs.nodes import (
     Holder,
+    Keeper,
     above,
     chain_has,
     check_node_name,
@@ -51,7 +52,7 @@ class Mirror(Driver):
         zeroed: the target has to be overwritten as a whole.
         replaced: the node whose place the target takes; None for the source.
         backing: what becomes the target's backing image, if ``relink``.
-        extra: nodes that were opened for the job and go with it.
+        extra: keeps the node that was opened for the job.
     """
 
     __slots__ = (
@@ -74,7 +75,7 @@ class Mirror(Driver):
         self.filter: BlockNode | None = None
         self.holder: Holder | None = None
         self.opened: list[BlockNode] = []
-        self.extra: list[BlockNode] = []
+        self.extra = Keeper(graph)
 
     def touches(self, node: BlockNode) -> bool:
         """Whether it works on a node's chain."""
@@ -128,9 +129,7 @@ class Mirror(Driver):
         for node in self.opened:
             node.read_only = True
         self.opened = []
-        for node in self.extra:
-            self.graph.release(node)
-        self.extra = []
+        self.extra.let_go()
 
     def _unfilter(self) -> None:
         if self.filter is not None:

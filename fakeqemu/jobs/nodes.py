@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fakeqemu.block import graph_of
 from fakeqemu.block.node import BlockNode, User
+from fakeqemu.block.perms import ALL
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
 
 __all__ = [
-    "Holder", "above", "chain_has", "check_node_name", "find_backing", "has_overlay", "held", "job_name",
-    "overlay_of", "refuse", "rename", "root_node", "skip_filters", "skip_implicit", "wrong",
+    "Holder", "Keeper", "above", "chain_has", "check_node_name", "find_backing", "has_overlay", "held",
+    "job_name", "overlay_of", "refuse", "rename", "root_node", "skip_filters", "skip_implicit", "wrong",
 ]  # fmt: skip
 
 
@@ -42,6 +43,25 @@ def wrong(reading: BlockNode, writing: BlockNode) -> tuple[str, str] | None:
 def refuse(text: str) -> CommandError:
     """The usual error."""
     return CommandError("GenericError", text)
+
+
+class Keeper(User):
+    """Whoever opened a node for a job, and lets it go with the job (bdrv_ref, bdrv_unref)."""
+
+    __slots__ = ("edges", "graph")
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.edges: list[Edge] = []
+
+    def keep(self, node: BlockNode) -> None:
+        """Keep a node until further notice."""
+        self.edges.append(self.graph.attach(self, "kept", node, 0, 0, ALL))
+
+    def let_go(self) -> None:
+        """Keep nothing any more; a node that nobody uses goes."""
+        while self.edges:
+            self.graph.detach(self.edges.pop())
 
 
 class Unnamed(User):
