@@ -122,12 +122,22 @@ def _adopt(driver: Process, action: do.Adopt) -> None:
     except OSError as error:
         _opened(driver, action.conn, reason(error))
         return
+    if not action.reading and not _writable(action.fd):
+        posix.close(action.fd)
+        _opened(driver, action.conn, posix.strerror(9))
+        return
     if mode & 0o170000 == 0o140000:
         wire = Wire(driver, action.conn, sock=Socket(fileno=action.fd), reading=action.reading)
     else:
         wire = Wire(driver, action.conn, fd=action.fd, reading=action.reading)
     driver.wires[action.conn] = wire
     _ready(driver, wire)
+
+
+def _writable(fd: int) -> bool:
+    from fcntl import F_GETFL, fcntl
+
+    return fcntl(fd, F_GETFL) & posix.O_ACCMODE != posix.O_RDONLY
 
 
 def _open_file(driver: Process, action: do.OpenFile) -> None:
