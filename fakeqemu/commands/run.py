@@ -40,7 +40,11 @@ def cont(machine: FakeQemu, session: Session) -> None:
     del session
     if machine.runstate in guest.NEEDS_RESET:
         raise CommandError("GenericError", "Resetting the Virtual Machine is required")
-    if machine.runstate != "inmigrate":
+    if machine.runstate == "finish-migrate":
+        raise CommandError("GenericError", "Migration is not finalized yet")
+    if machine.runstate == "inmigrate":
+        machine.line.freeze = False  # it runs as soon as it is there
+    else:
         guest.resume(machine)
 
 
