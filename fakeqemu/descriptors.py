@@ -125,19 +125,19 @@ class Descriptors:
             raise CommandError("GenericError", f"File descriptor named '{what}' not found")
         for member in found:
             member.removed = True
-        self._sweep()
+        self._sweep(number)
 
-    def _sweep(self) -> None:
-        """Close what was removed: QEMU does so only while the guest runs (monitor_fdset_cleanup)."""
+    def _sweep(self, number: int) -> None:
+        """Close what was removed of a set: only while the guest runs (monitor_fdset_cleanup)."""
         if self._machine.runstate != "running":
             return
-        for number, members in list(self._sets.items()):
-            for member in members:
-                if member.removed:
-                    self._close(member.fd)
-            members[:] = [member for member in members if not member.removed]
-            if not members:
-                del self._sets[number]
+        members = self._sets[number]
+        for member in members:
+            if member.removed:
+                self._close(member.fd)
+        members[:] = [member for member in members if not member.removed]
+        if not members:
+            del self._sets[number]
 
     def sets(self) -> list[dict[str, Any]]:
         """The value of query-fdsets: the highest number first."""

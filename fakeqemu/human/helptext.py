@@ -3,7 +3,7 @@
 Knows text. Must not know what the commands do.
 """
 
-# ruff: noqa: E101, E501, W191, W293  (the text is QEMU's, tabs and all)
+# ruff: noqa: E101, E501, W293  (the text is QEMU's, tabs and all)
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class Editor:
             self._escape = char if char in "[O" else ""
             self._parameter = 0
             return
-        if char.isdigit() and len(str(self._parameter)) < 6:
+        if char in "0123456789" and len(str(self._parameter)) < 6:
             self._parameter = self._parameter * 10 + int(char)
             return
         self._escape = ""

@@ -56,7 +56,7 @@ class Outgoing(Channel):
     """
 
     __slots__ = (
-        "_begun_ns", "_collected", "_downtime_from", "_machine", "_old_state", "_postcopy", "_reader",
+        "_begun_ns", "_collected", "_downtime_from", "_hopeless", "_machine", "_old_state", "_postcopy", "_reader",
         "_timer", "_waits_for", "downtime_ns", "error", "fd", "migration", "passes", "setup_ns", "status",
         "target", "total_ns",
     )  # fmt: skip
@@ -79,6 +79,8 @@ class Outgoing(Channel):
         self._timer = 0
         #: What is written to a command's standard input.
         self._collected: bytearray | None = None
+        #: Why nothing that is written will ever arrive, in QEMU's words.
+        self._hopeless: str | None = None
         #: What must still be heard of before it is completed.
         self._waits_for: set[str] = set()
         self._reader = stream.Reader(header=False)
@@ -144,6 +146,8 @@ class Outgoing(Channel):
         machine, target = self._machine, self.target
         if target.kind == "exec":
             self._collected = bytearray()
+            if self._file() is None:
+                self._hopeless = "Unable to write to command: Broken pipe"
             machine.afterwards(lambda: self.opened(machine, None))
         elif target.kind == "fd" and self.fd is not None:
             # Whether the other end can talk back is its own affair: a file cannot.
@@ -158,11 +162,11 @@ class Outgoing(Channel):
         """Connected, or not."""
         if reason is not None:
             self.conn = 0
-            reason = (
-                f"Unable to write to file: {reason}"
-                if self.target.kind == "fd"
-                else f"Failed to connect to '{self.target.name}': {reason}"
-            )
+            if self.target.kind == "fd" and self.status == "setup":  # QEMU finds out when it writes
+                self._hopeless = f"Unable to write to file: {reason}"
+                reason = None
+            else:
+                reason = f"Failed to connect to '{self.target.name}': {reason}"
         if self.status == "postcopy-paused":
             self._reopened(reason)
         elif self.status != "setup":
@@ -238,13 +242,16 @@ class Outgoing(Channel):
         self.setup_ns = machine.now_ns - self._begun_ns
         if self._collected is not None:
             self._collected += stream.HEADER
-        else:
+        elif self.conn:
             machine.do(0, Send(self.conn, stream.HEADER))
         self._write(stream.CONFIG, configuration(machine))
         self.passes.where = self._where
         self.passes.begin()
         self._describe_pass()
         self._enter("active")
+        if self._hopeless is not None:
+            self._fail(self._hopeless)
+            return
         self._step("active", self._plan)
         if self._postcopy:
             machine.afterwards(self._guarded(self._to_postcopy, "active"))
@@ -350,18 +357,16 @@ class Outgoing(Channel):
             self._waits_for.add("loaded")
         if self._collected is None:
             machine.do(0, Drain(self.conn))
-        elif self._piped(bytes(self._collected)):
+        elif machine.host.write(self._file() or "", bytes(self._collected), truncate=True) is None:
             self._waits_for = {"drained"}
             machine.afterwards(lambda: self._heard("drained"))
         else:
             self._fail("Unable to write to command: Broken pipe")
 
-    def _piped(self, data: bytes) -> bool:
-        """Give a command its input: only ``cat >FILE`` is modelled; every other one has gone away."""
+    def _file(self) -> str | None:
+        """The file a command writes: only ``cat >FILE`` is modelled; every other one goes away at once."""
         words = self.target.text.replace(">", " > ").split()
-        if len(words) != 3 or words[:2] != ["cat", ">"]:
-            return False
-        return self._machine.host.write(words[2], data, truncate=True) is None
+        return words[2] if len(words) == 3 and words[:2] == ["cat", ">"] else None
 
     def _heard(self, what: str) -> None:
         if what in self._waits_for and self.status not in OVER:

@@ -18,7 +18,6 @@ __all__ = ["compare", "configuration"]
 
 def configuration(machine: FakeQemu) -> dict[str, Any]:
     """Machine type, memory and devices."""
-    from fakeqemu.migration.memory import devices_of
     from fakeqemu.migration.part import migration_of
 
     migration = migration_of(machine)
@@ -26,11 +25,30 @@ def configuration(machine: FakeQemu) -> dict[str, Any]:
         "machine": machine_type(machine),
         "blocks": [[name, size] for name, size in migration.memory.blocks()],
         "cpus": machine.line.cpus,
-        "devices": [kind for kind, _, _ in devices_of(machine)],
+        "devices": _states(machine),
         "capabilities": sorted(migration.capabilities & {"postcopy-ram", "multifd", "return-path"}),
     }
     if "validate-uuid" in migration.capabilities:
         found["uuid"] = machine.line.uuid or "00000000-0000-0000-0000-000000000000"
+    return found
+
+
+def _states(machine: FakeQemu) -> list[str]:
+    """What every device calls its state; QEMU names a PCI device's by its place."""
+    if "hardware" not in machine.parts and not machine.line.devices:
+        return []
+    from fakeqemu import hardware
+
+    found = []
+    for thing in hardware.registry_of(machine).devices():
+        name = thing.kind
+        if name.startswith("virtio-"):
+            name = name.removesuffix("-pci").removesuffix("-ccw").removesuffix("-device")
+        place = thing.place
+        if name != thing.kind and thing.kind.endswith("-pci") and isinstance(place, int):
+            found.append(f"0000:00:{place >> 3:02x}.{place & 7}/{name}")
+        else:
+            found.append(name)
     return found
 
 

@@ -347,7 +347,7 @@ class TestFailure:
             ("tcp:127.0.0.1:", "error parsing address '127.0.0.1:'", True),
         ],
     )
-    def test_a_uri_that_is_none(self, uri: str, desc: str, reported: bool) -> None:  # noqa: FBT001
+    def test_a_uri_that_is_none(self, uri: str, desc: str, reported: bool) -> None:
         pair = Pair()
         assert go(pair, uri) == ["MIGRATION setup", "MIGRATION failed", "error"]
         expected = {"status": "failed", "error-desc": desc} if reported else {"status": "failed"}
