@@ -191,17 +191,27 @@ class Shaped(Strict):
 class Drawn(Strict):
     """A wait drawn from a distribution, with the seed of the run: exactly one of them."""
 
-    uniform: Annotated[list[Duration], Field(min_length=2, max_length=2)] | None = None
-    triangular: Annotated[list[Duration], Field(min_length=3, max_length=3)] | None = None
-    choice: Annotated[list[Duration], Field(min_length=1, max_length=1000)] | None = None
-    normal: Normal | None = None
-    lognormal: Lognormal | None = None
-    exponential: Exponential | None = None
-    pareto: Shaped | None = None
-    weibull: Shaped | None = None
-    recorded: str | None = None
-    min: Duration | None = None
-    max: Duration | None = None
+    uniform: Annotated[list[Duration], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="`[least, most]`: each as likely."
+    )
+    triangular: Annotated[list[Duration], Field(min_length=3, max_length=3)] | None = Field(
+        None, description="`[least, likeliest, most]`."
+    )
+    choice: Annotated[list[Duration], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="One of these."
+    )
+    normal: Normal | None = Field(None, description="`{mean, sd}`: the bell curve, without what is negative.")
+    lognormal: Lognormal | None = Field(
+        None, description="`{median, sigma}`: most near the median, a few many times as long."
+    )
+    exponential: Exponential | None = Field(None, description="`{mean}`: waits without memory.")
+    pareto: Shaped | None = Field(None, description="`{scale, shape}`: the least, and a heavy tail.")
+    weibull: Shaped | None = Field(None, description="`{scale, shape}`: what wears out or dies young.")
+    recorded: str | None = Field(
+        None, description="A file of `fakeqemu measure` beside the script, or a shipped host's name."
+    )
+    min: Duration | None = Field(None, description="Never less than this.")
+    max: Duration | None = Field(None, description="Never more than this.")
 
     @field_validator("recorded")
     @classmethod

@@ -66,9 +66,9 @@ SAID = ("command", "reply", "event", "agent")
 class Memory(Strict):
     """Time the start spends on guest memory: by rate, or by page. Delays everything that follows."""
 
-    zeroing: Rate | None = None
-    per_page: Duration | None = None
-    page: Size | None = None
+    zeroing: Rate | None = Field(None, description="How fast the kernel zeroes the guest's memory.")
+    per_page: Duration | None = Field(None, description="Or how long each page takes,")
+    page: Size | None = Field(None, description="of this size.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Memory:
@@ -84,61 +84,69 @@ class Memory(Strict):
 class Each(Strict):
     """Time the start spends on each device of a kind."""
 
-    each: Duration
+    each: Duration = Field(description="So long for each of them.")
 
 
 class Socket(Strict):
     """When and how the monitor socket shows up."""
 
-    delay: Duration | None = None
-    never: Yes | None = None
-    listen_after: Duration | None = None
-    stale: Yes | None = None
-    mode: Annotated[int, Field(ge=0, le=0o777)] | None = None
+    delay: Duration | None = Field(None, description="It is created so late.")
+    never: Yes | None = Field(None, description="It never is.")
+    listen_after: Duration | None = Field(None, description="It is there so long before anybody listens.")
+    stale: Yes | None = Field(None, description="One of a dead predecessor lies there first.")
+    mode: Annotated[int, Field(ge=0, le=0o777)] | None = Field(None, description="Its permission bits.")
 
 
 class AcceptWord(Strict):
     """What becomes of a client that has connected: late, refused (listener closed), or never served."""
 
-    delay: Duration | None = None
-    refuse: Yes | None = None
-    never: Yes | None = None
+    delay: Duration | None = Field(None, description="The first client is served so late.")
+    refuse: Yes | None = Field(None, description="The listener is closed: connecting is refused.")
+    never: Yes | None = Field(None, description="Clients connect, and nobody ever serves them.")
 
 
 class Greeting(Strict):
     """What the client hears first: late, nothing, or nonsense instead."""
 
-    delay: Duration | None = None
-    never: Yes | None = None
-    garbage: str | None = None
+    delay: Duration | None = Field(None, description="It comes so late.")
+    never: Yes | None = Field(None, description="It never comes.")
+    garbage: str | None = Field(None, description="This line comes instead.")
 
 
 class StartRule(Strict):
     """How the start, the guest and the end of the process go."""
 
     at: Literal["start"]
-    memory: Memory | None = None
-    nics: Each | None = None
-    hostdevs: Each | None = None
-    socket: Socket | None = None
-    accept: AcceptWord | None = None
-    greeting: Greeting | None = None
-    linger: Duration | None = None
-    ignore: list[Ignorable] | None = None
-    uninterruptible: Duration | None = None
-    guest: Guest | None = None
-    jobs: Jobs | None = None
-    migration: Migration | None = None
-    block: BlockWord | None = None
-    unplug: Unplug | None = None
-    #: Whether the files behind disks must be there. In a made-up world (any script) they need not.
-    images: Literal["real", "imaginary"] | None = None
-    #: Rules and words of a known character; those of the script itself go before them.
-    preset: str | None = None
-    #: The recorded QEMU to answer like, instead of the one that the program's name chooses.
-    profile: Annotated[str, Field(min_length=1)] | None = None
-    #: Where the control socket listens: `{pid}` and `{name}` are filled in.
-    ctl: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    memory: Memory | None = Field(None, description="Time that the start spends on guest memory.")
+    nics: Each | None = Field(None, description="Time that the start spends on network interfaces.")
+    hostdevs: Each | None = Field(None, description="Time that the start spends on PCI host devices.")
+    socket: Socket | None = Field(None, description="When and how the monitor's socket shows up.")
+    accept: AcceptWord | None = Field(None, description="What becomes of a client that has connected.")
+    greeting: Greeting | None = Field(None, description="What a client hears first.")
+    linger: Duration | None = Field(
+        None, description="So long the process stays in the process table after its sockets have closed."
+    )
+    ignore: list[Ignorable] | None = Field(None, description="Signals that do nothing.")
+    uninterruptible: Duration | None = Field(
+        None, description='So long no signal reaches the process, SIGKILL included ("D state").'
+    )
+    guest: Guest | None = Field(None, description="The guest.")
+    jobs: Jobs | None = Field(None, description="How fast jobs are.")
+    migration: Migration | None = Field(None, description="The guest's memory, and the way to other hosts.")
+    block: BlockWord | None = Field(None, description="What the guest does to its disks.")
+    unplug: Unplug | None = Field(None, description="How the guest lets devices go.")
+    images: Literal["real", "imaginary"] | None = Field(
+        None, description="Whether the files behind disks must be there; with a script they need not."
+    )
+    preset: str | None = Field(
+        None, description="Words and rules of a known character; the script's own go before them."
+    )
+    profile: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="The recorded QEMU to answer like; else the program's name chooses it."
+    )
+    ctl: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Where the control socket listens; `{pid}` and `{name}` are filled in."
+    )
 
     @field_validator("preset")
     @classmethod
@@ -187,10 +195,10 @@ class StartRule(Strict):
 class TimedRule(Strict):
     """Something that happens at a time after exec; with ``every`` again and again, ``count`` times in all."""
 
-    at: Duration
-    every: Positive | None = None
-    count: Annotated[int, Field(ge=1)] | None = None
-    do: Do
+    at: Duration = Field(description="The time after exec.")
+    every: Positive | None = Field(None, description="And again after each such time.")
+    count: Annotated[int, Field(ge=1)] | None = Field(None, description="So many times in all.")
+    do: Do = Field(description="What happens.")
 
     @model_validator(mode="after")
     def _fits(self) -> TimedRule:
@@ -208,14 +216,22 @@ class OnRule(Strict):
     the seed of the run.
     """
 
-    on: Literal[tuple(STEPS)]  # type: ignore[valid-type]  # the table is the law
-    match: Annotated[str, Field(min_length=1)] | None = None
-    with_: Annotated[dict[str, Any] | None, Field(alias="with")] = None
-    skip: Annotated[int, Field(ge=0)] = 0
-    count: Annotated[int, Field(ge=1)] | None = None
-    probability: Annotated[float, Field(ge=0, le=1, strict=False)] | None = None
-    when: Literal["before", "after"] = "before"
-    do: Do
+    on: Literal[tuple(STEPS)] = Field(description="The step.")  # type: ignore[valid-type]  # the table is the law
+    match: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Only what is called so; `*`, `?` and `[a-c]` as in file names."
+    )
+    with_: Annotated[dict[str, Any] | None, Field(alias="with")] = Field(
+        None, description="Only what says this: arguments or data with these members."
+    )
+    skip: Annotated[int, Field(ge=0)] = Field(0, description="Let the first so many go by.")
+    count: Annotated[int, Field(ge=1)] | None = Field(None, description="Act so many times at most.")
+    probability: Annotated[float, Field(ge=0, le=1, strict=False)] | None = Field(
+        None, description="Act with this probability, drawn from the seed of the run."
+    )
+    when: Literal["before", "after"] = Field(
+        "before", description="Whether the deed comes before the step or after it."
+    )
+    do: Do = Field(description="What happens.")
 
     @model_validator(mode="after")
     def _fits(self) -> OnRule:
