@@ -10,7 +10,7 @@ character devices, topology, memory, block devices, network, monitors, devices. 
 from __future__ import annotations
 
 from fakeqemu.keyval import OptionError, number, parse
-from fakeqemu.options import FLAGS, KNOWN_CPUS, KNOWN_DEVICES, MACHINES, WITH_VALUE
+from fakeqemu.options import FLAGS, KNOWN_CPUS, KNOWN_DEVICES, MACHINES, WITH_VALUE, X86_LACKS
 from fakeqemu.parts import ArgvError, Device
 from fakeqemu.readers import READERS
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fakeqemu.parts import Chardev, Monitor
+    from fakeqemu.targets import Target
 
 __all__ = ["ArgvError", "CommandLine"]
 
 MIB = 1 << 20
+_NO_MACHINE = "unsupported machine type\nUse -machine help to list supported machines"
 
 
 class CommandLine:
@@ -32,7 +34,7 @@ class CommandLine:
         "accel", "actions", "blockdevs", "chardevs", "cpu", "cpus", "daemonize", "devices", "drives",
         "freeze", "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name",
         "netdevs",
-        "no_defaults", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "topology",
+        "no_defaults", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "target", "topology",
         "uuid", "vnc", "warnings",
     )  # fmt: skip
 
@@ -68,6 +70,14 @@ class CommandLine:
         self.output: str | None = None
         self.warnings: list[str] = []
         self.last: dict[str, str] = {}
+        #: None for the x86 programs, whose facts stand here.
+        self.target: Target | None = None
+        if not self.program.endswith(("x86_64", "i386")):
+            from fakeqemu.targets import other_target
+
+            self.target = other_target(self.program)
+            if self.target is not None:
+                self.machine, self.ram = self.target.machine or "", self.target.ram
         self._options(argv)
         if self.output is None:
             self._machine()
@@ -84,6 +94,8 @@ class CommandLine:
                 continue
             name = word[2:] if word.startswith("--") else word[1:]
             if name in FLAGS:
+                if self._lacks(name):
+                    raise self._error(f"{word}: Option not supported for this target")
                 self._flag(name)
             elif name not in WITH_VALUE:
                 raise self._error(f"{word}: invalid option")
@@ -92,7 +104,13 @@ class CommandLine:
             else:
                 value = argv[position]
                 position += 1
+                if self._lacks(name):
+                    raise self._error(f"{word} {value}: Option not supported for this target")
                 self._one(name, value, f"-{name} {value}")
+
+    def _lacks(self, name: str) -> bool:
+        """Whether only programs of other architectures have the option."""
+        return name in X86_LACKS if self.target is None else self.target.lacks(name)
 
     def _one(self, name: str, value: str, text: str) -> None:
         reader = READERS.get(name)
@@ -123,6 +141,14 @@ class CommandLine:
     # -- the machine ----------------------------------------------------------------------------------------
 
     def _machine(self) -> None:
+        if not self.machine:
+            raise self._error(
+                "No machine specified, and there is no default\nUse -machine help to list supported machines"
+            )
+        if self.target is not None:
+            self.machine = self.target.aliases.get(self.machine, self.machine)
+            if self.machine in MACHINES and self.machine != "none":
+                raise self._error(_NO_MACHINE)
         try:
             self._topology()
             self._memory()
@@ -148,8 +174,12 @@ class CommandLine:
                 " greater"
                 " than zero"
             )
+        levels = self._levels()
+        for level in ("dies", "clusters"):
+            if given.get(level, 0) > 1 and level not in levels:
+                raise OptionError(f"{level} not supported by this machine's CPU topology")
         cpus, most = given.get("cpus", 0), given.get("maxcpus", 0)
-        sockets, dies = given.get("sockets", 0), given.get("dies", 0) or 1
+        sockets, dies = given.get("sockets", 0), given.get(levels[0], 0) or 1 if levels else 1
         cores, threads = given.get("cores", 0), given.get("threads", 0)
         # hw/core/machine-smp.c: what is left out follows from the rest; cores before sockets since 6.2.
         if not cpus and not most:
@@ -166,7 +196,8 @@ class CommandLine:
         product = sockets * dies * cores * threads
         most = most or product
         cpus = cpus or most
-        shape = f"sockets ({sockets}) * dies ({dies}) * cores ({cores}) * threads ({threads})"
+        between = f"{levels[0]} ({dies}) * " if levels else ""
+        shape = f"sockets ({sockets}) * {between}cores ({cores}) * threads ({threads})"
         if product != most:
             raise OptionError(
                 "Invalid CPU topology: product of the hierarchy must match maxcpus:"
@@ -177,12 +208,23 @@ class CommandLine:
                 "Invalid CPU topology: maxcpus must be equal to or greater than smp:"
                 f" {shape} == maxcpus ({most}) < smp_cpus ({cpus})"
             )
-        limit = {"none": 1, "microvm": 288}.get(self.machine, 288 if "q35" in self.machine else 255)
-        if cpus > limit:
+        limit: int | None
+        if self.target is not None:
+            limit = self.target.limit(self.machine)
+        else:
+            few = {"none": 1, "microvm": 288, "isapc": 1}
+            limit = few.get(self.machine, 288 if "q35" in self.machine else 255)
+        if limit is not None and cpus > limit:
             raise OptionError(
                 f"Invalid SMP CPUs {cpus}. The max CPUs supported by machine '{self.machine}' is {limit}"
             )
         self.cpus, self.max_cpus, self.topology = cpus, most, (sockets, dies, cores, threads)
+
+    def _levels(self) -> tuple[str, ...]:
+        """The levels of the topology between socket and core."""
+        if self.target is None:
+            return ("dies",) if self.machine.startswith("pc-") else ()
+        return self.target.levels(self.machine)
 
     def _memory(self) -> None:
         if self.slots and not self.max_ram:
@@ -211,7 +253,7 @@ class CommandLine:
             ArgvError: an unknown machine type, CPU model or device model.
         """
         if self.machine not in MACHINES and not known("machine", self.machine):
-            raise self._error("unsupported machine type\nUse -machine help to list supported machines")
+            raise self._error(_NO_MACHINE)
         if self.cpu is not None and self.cpu not in KNOWN_CPUS and not known("cpu", self.cpu):
             raise self._error(f"unable to find CPU model '{self.cpu}'")
         for device in self.devices:

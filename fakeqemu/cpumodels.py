@@ -1,8 +1,8 @@
 """What a CPU model is made of: as recorded, with the properties that were given on top.
 
 Knows the recorded expansions of a profile, and the texts of target/*/cpu*.c of QEMU 7.2 for wrong properties.
-Must not know the machine. Properties that follow from others (ARM's ``sve`` lengths, features that another
-one implies) are not computed: what was given is set, nothing else.
+Must not know the machine. What was given is set, and on x86 its other names with it; properties that
+follow from others (ARM's ``sve`` lengths, features that another one implies) are not computed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ __all__ = ["expansion"]
 
 _COMMAND = "query-cpu-model-expansion"
 _NAMES = {bool: "boolean", int: "integer", str: "string"}
+#: Other names of x86 features (target/i386/cpu.c); an underscore may stand for each dash besides.
+_ALIASES = {
+    "xd": "nx", "i64": "lm", "sse3": "pni", "sse4-1": "sse4.1", "sse4_1": "sse4.1", "sse4-2": "sse4.2",
+    "sse4_2": "sse4.2", "pclmuldq": "pclmulqdq", "ffxsr": "fxsr-opt", "kvm_steal_time": "kvm-steal-time",
+}  # fmt: skip
+_LEVELS = ("level", "xlevel", "xlevel2", "level-func7", "min-level", "min-xlevel")
+#: As many features as only a whole model names.
+_MANY = 200
 #: The model that was asked for to hear what is said of a model that is not there.
 _UNKNOWN = "nonesuch"
 
@@ -54,7 +62,30 @@ def expansion(profile: Profile, arguments: dict[str, Any]) -> Raw | dict[str, An
     # Members that share a bucket of QEMU's hash table were written last in, first out.
     props = dict(reversed(model.get("props", {}).items()))
     props |= {key: value for key, value in given.items() if key in props}
+    if given and profile.arch in ("x86_64", "i386"):
+        for key in props:
+            props[key] = props[_ALIASES.get(key, key.replace("_", "-") if "_" in key else key)]
+        if name == "base" and kind == "full":
+            props |= _levels(profile, given)
     return {"model": {"name": model["name"], "props": props}}
+
+
+def _levels(profile: Profile, given: dict[str, Any]) -> dict[str, Any]:
+    """How high CPUID goes for a set of features: as in the model that has just these, if there is one."""
+    names = ["max", *(entry["name"] for entry in profile.value("query-cpu-definitions") or ())]
+    for name in names:
+        static = profile.value(_COMMAND, {"type": "static", "model": {"name": name}})
+        if static is not None and static["model"]["props"] == given:
+            full = profile.value(_COMMAND, {"type": "full", "model": {"name": name}})["model"]["props"]
+            return {key: full[key] for key in _LEVELS if key in full}
+    # No model's own set. Of many features, some are likely to be the highest one's.
+    return _levels(profile, _static_of_max(profile)) if len(given) > _MANY else {}
+
+
+def _static_of_max(profile: Profile) -> dict[str, Any]:
+    found = profile.value(_COMMAND, {"type": "static", "model": {"name": "max"}})
+    props: dict[str, Any] = found["model"]["props"] if found is not None else {}
+    return props
 
 
 def _refused(profile: Profile, question: dict[str, Any], name: str) -> None:

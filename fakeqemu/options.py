@@ -7,7 +7,7 @@ path, so they stand in code and not in the profile.
 
 from __future__ import annotations
 
-__all__ = ["ALIASES", "FLAGS", "KNOWN_CPUS", "KNOWN_DEVICES", "MACHINES", "WITH_VALUE"]
+__all__ = ["ALIASES", "FLAGS", "KNOWN_CPUS", "KNOWN_DEVICES", "MACHINES", "WITH_VALUE", "X86_LACKS"]
 
 #: Options that take an argument.
 WITH_VALUE = frozenset(
@@ -21,7 +21,7 @@ WITH_VALUE = frozenset(
         " net netdev nic numa object option-rom overcommit parallel pflash pidfile plugin qmp qmp-pretty"
         " readconfig"
         " rotate rtc runas sandbox sd seed serial set smbios smp spice tpmdev trace"
-        " usbdevice uuid vga virtfs vnc watchdog-action prom-env xen-domid"
+        " usbdevice semihosting-config uuid vga virtfs vnc watchdog-action prom-env xen-domid"
     ).split()
 )
 #: Options that take none.
@@ -64,3 +64,5 @@ KNOWN_DEVICES = frozenset(
         " lsi lsi53c895a"
     ).split()
 )
+#: Options that QEMU knows, but not for x86.
+X86_LACKS = frozenset(("prom-env", "semihosting", "semihosting-config"))

@@ -78,7 +78,7 @@ def _machine(line: CommandLine, value: str, _text: str) -> None:
     pairs = parse(value, "type")
     kind = pairs.pop("type", None)
     if kind is not None:
-        line.machine = MACHINES.get(kind, kind)
+        line.machine = MACHINES.get(kind, kind) if line.target is None else kind
     line.machine_options.update(pairs)
     if "accel" in pairs:
         line.accel = _accelerator(pairs["accel"].split(":"))
