@@ -293,5 +293,8 @@ def registry_of(machine: FakeQemu) -> Registry:
     found = machine.parts.get("hardware")
     if found is None:
         found = machine.parts["hardware"] = Registry(machine)
+        from fakeqemu.frontends import watch
+
+        watch(machine, found)
     registry: Registry = found
     return registry

@@ -52,9 +52,10 @@ def request(registry: Registry, name: str) -> None:
         take_out(registry, thing)
         return
     thing.leaving = registry.guest_ns() + wait if wait else registry.guest_ns()
-    thing.values["unplug"] = True
     if guest_listens(registry):
         _ask(registry, thing)
+    elif machine.runstate == "running":
+        guest_runs(registry)
 
 
 def _device(registry: Registry, name: str) -> Object:
@@ -151,7 +152,7 @@ def guest_runs(registry: Registry) -> None:
         for thing in growing:
             follow(registry, thing)
 
-    # The boot is begun after the state has changed: look at it then.
+    # When it began to boot is known after the state has changed: look at it then.
     def booting() -> None:
         done = machine.boot_done
         machine.later(max(0, (done or 0) - machine.now_ns), listen)

@@ -6,48 +6,28 @@ The guest never boots here (``-S``): what needs a guest that agrees is in the un
 
 from __future__ import annotations
 
-import json
-import re
-import select
 from typing import Any
 
 import pytest
 
-from tests.helpers.processes import Client, Program, fake_argv, real_argv
+from tests.helpers.hotplug import (
+    ANONYMOUS,
+    BASE,
+    PERIPHERAL,
+    add,
+    cpu,
+    differences,
+    gone,
+    look,
+    new,
+    play,
+    put,
+)
+from tests.helpers.processes import Program, fake_argv, real_argv
 
 pytestmark = pytest.mark.real_qemu
 
 GIB = 1 << 30
-BASE = ("-S", "-nodefaults", "-display", "none", "-accel", "tcg")
-
-
-def add(driver: str, ident: str | None = None, **options: Any) -> tuple[str, dict[str, Any]]:
-    named = {"id": ident} if ident is not None else {}
-    return "device_add", {"driver": driver, **named, **{name.replace("__", "-"): value for name, value in options.items()}}
-
-
-def gone(ident: str) -> tuple[str, dict[str, Any]]:
-    return "device_del", {"id": ident}
-
-
-def new(kind: str, ident: str, **options: Any) -> tuple[str, dict[str, Any]]:
-    return "object-add", {"qom-type": kind, "id": ident, **{name.replace("__", "-"): value for name, value in options.items()}}
-
-
-def look(path: str, name: str) -> tuple[str, dict[str, Any]]:
-    return "qom-get", {"path": path, "property": name}
-
-
-def put(path: str, name: str, value: Any) -> tuple[str, dict[str, Any]]:
-    return "qom-set", {"path": path, "property": name, "value": value}
-
-
-def cpu(ident: str | None, **place: Any) -> tuple[str, dict[str, Any]]:
-    return add("qemu64-x86_64-cpu", ident, **place)
-
-
-PERIPHERAL = ("qom-list", {"path": "/machine/peripheral"})
-ANONYMOUS = ("qom-list", {"path": "/machine/peripheral-anon"})
 UNITS = ["-device", "qemu-xhci,id=x", "-device", "virtio-scsi-pci,id=s", "-device", "virtio-serial-pci,id=vs", "-netdev", "user,id=nd",
          "-chardev", "null,id=cn", "-object", "iothread,id=io", "-object", "rng-builtin,id=rb",
          *(word for name in ("nb", "nb2", "nb3") for word in ("-blockdev", f"null-co,node-name={name}"))]  # fmt: skip
@@ -188,35 +168,6 @@ CONVERSATIONS: dict[str, tuple[list[str], list[Any]]] = {
 }  # fmt: skip
 
 
-def tidy(command: str, arguments: dict[str, Any], value: Any) -> Any:
-    if command == "qom-list" and arguments.get("path") == "/machine/unattached":
-        # In which order the board made its parts shows in their order; with more CPUs a few change places.
-        value = {"return": sorted(value["return"], key=lambda entry: entry["name"])}
-    text = json.dumps(value)
-    text = re.sub(r'"thread-id": \d{2,}', '"thread-id": 0', text)
-    return json.loads(text)
-
-
-def play(client: Client, steps: list[Any]) -> tuple[list[Any], list[Any]]:
-    """The replies, and the events."""
-    replies: list[Any] = []
-    events: list[Any] = []
-    for step in [*steps, "settle"]:
-        if step == "settle":
-            select.select([], [], [], 0.3)
-            step = "query-name"
-        command, arguments = step if isinstance(step, tuple) else (step, {})
-        client.send(json.dumps({"execute": command, "arguments": arguments}).encode())
-        while True:
-            message = client.message()
-            if "event" in message:
-                events.append((message["event"], message.get("data")))
-                continue
-            replies.append((command, arguments, tidy(command, arguments, message)))
-            break
-    return replies, events
-
-
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_a_conversation_is_the_same(tmp_path, name):
     words, steps = CONVERSATIONS[name]
@@ -228,6 +179,5 @@ def test_a_conversation_is_the_same(tmp_path, name):
         with Program(argv, directory) as program, program.client(directory / "m") as client:
             client.negotiate()
             heard[who] = play(client, steps)
-    different = [(real, fake[2]) for real, fake in zip(heard["real"][0], heard["fake"][0], strict=True) if real != fake]
-    assert different == []
+    assert differences(heard["real"][0], heard["fake"][0]) == []
     assert heard["fake"][1] == heard["real"][1]
