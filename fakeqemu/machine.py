@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from fakeqemu.actions import Action
     from fakeqemu.channel import Acceptor, Channel
-    from fakeqemu.model import Model
     from fakeqemu.outlet import Outlet
     from fakeqemu.parts import Chardev
     from fakeqemu.profile import Profile
@@ -50,7 +49,7 @@ class FakeQemu:
     __slots__ = (
         "_after", "_dead", "_doomed", "_host", "_next_channel", "_out", "_profile", "_started_ns",
         "acceptors", "actions", "argv", "balloon", "boot_done", "channels", "conns", "line", "listeners",
-        "model", "now_ns", "outlet", "parts", "pid", "powerdown_pending", "rules", "runstate", "script",
+        "now_ns", "outlet", "parts", "pid", "powerdown_pending", "rules", "runstate", "script",
         "seed", "sessions", "wall_ns", "watchers", "words",
     )  # fmt: skip
 
@@ -91,7 +90,6 @@ class FakeQemu:
         #: Called with the old and the new run state after each change.
         self.watchers: list[Callable[[str, str], None]] = []
         self.listeners: list[Chardev] = []
-        self.model: Model | None = None
         #: Words that were set while the machine runs; they go before those of the script.
         self.words: dict[str, Any] | None = None
         #: What bends what is said; there is one once a rule has asked for it.
@@ -485,11 +483,17 @@ class FakeQemu:
         self.line.check_references()
         if self._host is not None and (self.script is None or self.word("images") == "real"):
             if self.line.blockdevs or self.line.drives:
-                from fakeqemu.block.beginning import refusal
+                self._check_disks(self._host)
 
-                reason = refusal(self)
-                if reason is not None:
-                    raise ArgvError(reason)
+    def _check_disks(self, host: Host) -> None:
+        from fakeqemu.block.glance import plain
+
+        if not plain(self.line, host):
+            from fakeqemu.block.beginning import refusal
+
+            reason = refusal(self)
+            if reason is not None:
+                raise ArgvError(reason)
 
     def _take(self) -> list[Step]:
         out, self._out = self._out, []

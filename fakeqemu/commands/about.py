@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fakeqemu.model import model_of
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -45,39 +44,11 @@ def query_cpu_definitions(machine: FakeQemu, session: Session) -> Raw | None:
     return machine.profile.recorded("query-cpu-definitions")
 
 
-@command("qom-list-types", takes=True)
-def qom_list_types(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Raw | list[Any] | None:
-    """The QOM types; ``implements`` and ``abstract`` filter what was recorded."""
-    del session
-    everything = machine.profile.recorded("qom-list-types")
-    if not arguments:
-        return everything
-    recorded = machine.profile.recorded("qom-list-types", arguments)
-    if recorded is not None:
-        return recorded
-    types = machine.profile.value("qom-list-types", {"abstract": True}) or []
-    wanted, abstract = arguments.get("implements"), arguments.get("abstract", False)
-    parents = {entry["name"]: entry.get("parent") for entry in types}
-    return [
-        entry
-        for entry in types
-        if (abstract or not entry.get("abstract")) and (wanted is None or _is(entry["name"], wanted, parents))
-    ]
-
-
-def _is(name: str | None, wanted: str, parents: dict[str, str | None]) -> bool:
-    while name is not None:
-        if name == wanted:
-            return True
-        name = parents.get(name)
-    return False
-
-
 @command("query-target")
 def query_target(machine: FakeQemu, session: Session) -> dict[str, Any]:
     """The architecture."""
     del session
-    return {"arch": model_of(machine).target}
+    return {"arch": machine.profile.arch}
 
 
 @command("query-kvm")
@@ -105,4 +76,6 @@ def query_uuid(machine: FakeQemu, session: Session) -> dict[str, Any]:
 def query_current_machine(machine: FakeQemu, session: Session) -> dict[str, Any]:
     """Whether the machine can be woken up."""
     del session
-    return {"wakeup-suspend-support": machine.line.machine.startswith("pc")}
+    from fakeqemu.commands.run import wakes
+
+    return {"wakeup-suspend-support": wakes(machine)}
