@@ -9,9 +9,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fakeqemu.channel import Channel
+    from fakeqemu.hardware import Object, Registry
     from fakeqemu.machine import FakeQemu
 
-__all__ = ["attach", "pty_opened", "terminal"]
+__all__ = ["attach", "pty_opened", "terminal", "watch"]
 
 
 def attach(machine: FakeQemu, chardev: str, conn: int) -> Channel | None:
@@ -58,3 +59,16 @@ def terminal(machine: FakeQemu, chardev: str) -> str:
         return terminals[chardev][1]
     names = [found.id for found in machine.line.chardevs.values() if found.backend == "pty"]
     return f"/dev/pts/{names.index(chardev) if chardev in names else len(names)}"
+
+
+def watch(machine: FakeQemu, registry: Registry) -> None:
+    """Tell the guest of ports and consoles that come and go."""
+
+    def changed(thing: Object) -> None:
+        if "chardev" in thing.options and machine.boot_done is not None:
+            from fakeqemu.guests import guest_of
+
+            machine.afterwards(guest_of(machine).plugged)
+
+    registry.on_plug.append(changed)
+    registry.on_unplug.append(changed)

@@ -40,6 +40,7 @@ _CHARDEVS = {
 def handlers(machine: FakeQemu) -> list[tuple[int, str, tuple[str, ...]]]:
     """The input handlers in the order of their numbers: (number, name, what it takes)."""
     chardevs = machine.line.chardevs.values()
+    found: list[tuple[str, tuple[str, ...]]]
     found = [_CHARDEVS[chardev.backend] for chardev in chardevs if chardev.backend in _CHARDEVS]
     if machine.line.machine.startswith(("pc", "q35", "isapc")):
         found += _PS2

@@ -32,6 +32,11 @@ class Console:
         self._state = "off"
         self._user = ""
 
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody has asked yet who is there."""
+        return self._state == "off"
+
     def say(self, text: str) -> None:
         """Write text, whose lines end as a terminal wants them."""
         self.backend.write(self.guest.machine, text.encode())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from fakeqemu.chardevs import Backend
     from fakeqemu.guests.agent import Agent
     from fakeqemu.guests.console import Console
     from fakeqemu.guests.system import System
@@ -57,7 +58,7 @@ class Guest:
     """
 
     __slots__ = (
-        "_ports", "_system", "_waiting", "agent", "booted_ns", "boots", "consoles", "machine", "screen",
+        "_system", "_waiting", "agent", "booted_ns", "boots", "consoles", "machine", "screen",
         "state",
     )  # fmt: skip
 
@@ -69,7 +70,6 @@ class Guest:
         self.consoles: list[Console] = []
         self.agent: Agent | None = None
         self.screen: list[str] = []
-        self._ports: tuple[str, ...] | None = None
         self._system: System | None = None
         self._waiting: list[Callable[[], None]] = []
 
@@ -127,6 +127,8 @@ class Guest:
         self.booted_ns = self.machine.now_ns
         self._waiting.clear()
         self._find_ports()
+        for console in self.consoles:
+            console.off()
 
     def _boot(self) -> None:
         words = self.words
@@ -213,54 +215,62 @@ class Guest:
 
     # -- what is plugged in ---------------------------------------------------------------------------------
 
-    def _find_ports(self) -> None:
-        """Look which character devices lead to consoles and to the agent."""
+    def _find_ports(self) -> list[Console]:
+        """Look which character devices lead to consoles and to the agent; the consoles that are new."""
         from fakeqemu.chardevs import chardevs_of
 
         table = chardevs_of(self.machine)
         users = table.users()
-        ports = tuple(
-            name
-            for name, user in users.items()
-            if user.kind in _TERMINALS or (user.kind == "virtserialport" and user.name == AGENT_PORT)
-        )
-        if ports == self._ports:
-            for console in self.consoles:
-                console.off()
-            return
-        self._ports = ports
-        self.consoles = []
-        counts: dict[str, int] = {}
-        for name in ports:
-            user, backend = users[name], table.all.get(name)
+        old = {console.backend.id: console for console in self.consoles}
+        agent, self.consoles, counts = self.agent, [], dict[str, int]()
+        self.agent = None
+        for name, user in users.items():
+            backend = table.find(name)
             if backend is None:
                 continue
-            if user.kind == "virtserialport":
-                if self.words.get("agent") is not False and (
-                    self.agent is None or self.agent.backend is not backend
-                ):
-                    from fakeqemu.guests.agent import Agent
+            if user.kind == "virtserialport" and user.name == AGENT_PORT:
+                if self.agent is None and self.words.get("agent") is not False:
+                    self.agent = self._agent(backend, user.id, agent)
+            elif user.kind in _TERMINALS:
+                sort = _TERMINALS[user.kind]
+                number = counts[sort] = counts.get(sort, -1) + 1
+                known = old.pop(name) if name in old else self._console(backend, f"{sort}{number}")
+                self.consoles.append(known)
+        for console in old.values():
+            console.backend.front = None
+        if agent is not None and agent is not self.agent:
+            table.open_ports.discard(agent.backend.id)
+        return [console for console in self.consoles if console.fresh]
 
-                    self.agent = Agent(self, backend, user.id)
-                    backend.front = self.agent
-                continue
-            from fakeqemu.guests.console import Console
+    def _agent(self, backend: Backend, device: str | None, before: Agent | None) -> Agent:
+        if before is not None and before.backend is backend and before.device == device:
+            return before
+        from fakeqemu.guests.agent import Agent
 
-            sort = _TERMINALS[user.kind]
-            number = counts[sort] = counts.get(sort, -1) + 1
-            console = Console(self, backend, f"{sort}{number}")
-            backend.front = console
-            self.consoles.append(console)
+        backend.front = made = Agent(self, backend, device)
+        return made
+
+    def _console(self, backend: Backend, name: str) -> Console:
+        from fakeqemu.guests.console import Console
+
+        backend.front = made = Console(self, backend, name)
+        return made
 
     def plugged(self) -> None:
-        """A device came or went while it runs."""
-        before = self._ports
-        self._find_ports()
-        if self._ports != before and self.state == "up":
-            for console in self.consoles:
-                console.login()
-            if self.agent is not None and not self.agent.open:
-                self.later(self.agent.after_ns, self._agent_starts)
+        """A device came or went while it runs, perhaps the first by which anybody notices it."""
+        done = self.machine.boot_done
+        if not self.boots and done is not None:
+            self.boots, self.booted_ns = 1, done
+            self.state = "up" if done <= self.machine.now_ns else "booting"
+            if self.state == "booting":
+                self._find_ports()
+                self.later(done - self.machine.now_ns, self._booted)
+        if self.state != "up":
+            return
+        for console in self._find_ports():
+            console.login()
+        if self.agent is not None and not self.agent.open:
+            self.later(self.agent.after_ns, self._agent_starts)
 
     def say(self, text: str) -> None:
         """The kernel, or who boots, says something on its consoles."""

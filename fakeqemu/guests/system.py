@@ -62,7 +62,7 @@ class System:
 
     def __init__(self, guest: Guest) -> None:
         words, line = guest.words, guest.machine.line
-        self.guest = guest
+        self.guest: Guest = guest
         name = "".join(sign if sign.isalnum() or sign == "-" else "-" for sign in line.name or "vm").strip(
             "-"
         )
@@ -86,7 +86,7 @@ class System:
         self.passwords: dict[str, str] = {}
         self.offline: set[int] = set()
         self.skew_ns = 0
-        self.frozen = 0
+        self.frozen: int = 0
 
     # -- users ----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ def has_drive(machine: FakeQemu, name: str) -> bool:
 
 def has_chardev(machine: FakeQemu, name: str) -> bool:
     """Whether there is a character device of that id."""
-    return name in machine.line.chardevs
+    known = machine.parts.get("chardevs")
+    return name in machine.line.chardevs if known is None else known.find(name) is not None
 
 
 def chardev_user(registry: Registry, name: str) -> bool:
@@ -40,7 +41,8 @@ def chardev_user(registry: Registry, name: str) -> bool:
 
 def has_netdev(machine: FakeQemu, name: str) -> bool:
     """Whether there is a network backend of that id."""
-    return name in machine.line.netdevs
+    known = machine.parts.get("networks")
+    return name in machine.line.netdevs if known is None else name in known.backends()
 
 
 def has_audiodev(machine: FakeQemu, name: str) -> bool:

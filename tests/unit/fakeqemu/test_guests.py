@@ -410,3 +410,33 @@ def test_a_guest_that_nobody_can_notice_is_not_there():
     vm = Vm(argv=ARGV)
     vm.q("cont")
     assert "guest" not in vm.machine.parts
+
+
+def test_an_agent_that_is_plugged_in_while_it_runs():
+    vm = Vm(argv=(*ARGV, "-device", "virtio-serial-pci,id=vs0"))
+    vm.q("cont")
+    vm.run(SECOND)
+    vm.heard()
+    assert (
+        vm.q(
+            "chardev-add",
+            id="late",
+            backend={
+                "type": "socket",
+                "data": {"addr": {"type": "unix", "data": {"path": "/l"}}, "wait": False},
+            },
+        )
+        == {}
+    )
+    port = {
+        "driver": "virtserialport",
+        "bus": "vs0.0",
+        "chardev": "late",
+        "id": "p1",
+        "name": "org.qemu.guest_agent.0",
+    }
+    assert vm.heard("device_add", **port) == [None, "VSERPORT_CHANGE"]
+    conn = vm.connect("late")
+    vm.write(conn, b'{"execute":"guest-ping"}')
+    assert vm.take(conn) == b'{"return": {}}\n'
+    assert {entry["label"]: entry["frontend-open"] for entry in vm.q("query-chardev")}["late"] is True
