@@ -16,6 +16,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
     from typing import Any
 
@@ -73,14 +74,14 @@ def _triangular(draw: Any, ends: list[int], _name: str) -> float:
 
 
 def _choice(draw: Any, values: list[int], _name: str) -> float:
-    return values[int(draw() * len(values))]
+    return float(values[int(draw() * len(values))])
 
 
 def _bell(draw: Any) -> float:
     """Box and Muller's transformation of two draws."""
     from math import cos, log, pi, sqrt
 
-    return sqrt(-2 * log(1 - draw())) * cos(2 * pi * draw())
+    return float(sqrt(-2 * log(1 - draw())) * cos(2 * pi * draw()))
 
 
 def _normal(draw: Any, words: dict[str, int], _name: str) -> float:
@@ -96,7 +97,7 @@ def _lognormal(draw: Any, words: dict[str, Any], _name: str) -> float:
 def _exponential(draw: Any, words: dict[str, int], _name: str) -> float:
     from math import log
 
-    return -log(1 - draw()) * words["mean"]
+    return float(-log(1 - draw()) * words["mean"])
 
 
 def _pareto(draw: Any, words: dict[str, Any], _name: str) -> float:
@@ -117,11 +118,11 @@ def _recorded(draw: Any, words: dict[str, list[int]], name: str) -> float:
     place = draw() * (len(quantiles) - 1)
     left = int(place)
     if left + 1 >= len(quantiles):
-        return quantiles[-1]
-    return quantiles[left] + (quantiles[left + 1] - quantiles[left]) * (place - left)
+        return float(quantiles[-1])
+    return float(quantiles[left] + (quantiles[left + 1] - quantiles[left]) * (place - left))
 
 
-_DRAW = {
+_DRAW: dict[str, Callable[[Callable[[], float], Any, str], float]] = {
     "uniform": _uniform,
     "triangular": _triangular,
     "choice": _choice,

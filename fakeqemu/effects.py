@@ -67,9 +67,13 @@ def _emit(machine: FakeQemu, words: Any) -> None:
     for event in words if isinstance(words, list) else [words]:
         name, data = event["event"], event.get("data")
         if event.get("after"):
-            machine.later(event["after"], lambda name=name, data=data: machine.emit(name, data))
+            _emit_later(machine, event["after"], name, data)
         else:
             machine.emit(name, data)
+
+
+def _emit_later(machine: FakeQemu, wait: int, event: str, data: dict[str, Any] | None) -> None:
+    machine.later(wait, lambda: machine.emit(event, data))
 
 
 def _to_connection(machine: FakeQemu, do: dict[str, Any], conn: int) -> None:
@@ -138,13 +142,15 @@ def take(
     act: Callable[[], None],
     fail: Callable[[str], None] | None = None,
     conn: int | None = None,
+    *,
+    do: dict[str, Any] | None = None,
 ) -> None:
     """Take a step under a rule whose delay is over.
 
     ``drop`` leaves the step out, ``error`` lets it fail; a rule that ends the machine does so instead of the
-    step, unless it says ``when: after``.
+    step, unless it says ``when: after``. ``do`` stands for the rule's own words where it is given.
     """
-    do = rule.do
+    do = rule.do if do is None else do
 
     def step() -> None:
         if "error" in do and fail is not None:

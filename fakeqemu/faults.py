@@ -60,19 +60,9 @@ def heard(machine: FakeQemu, session: Session, go_on: Callable[[], None]) -> Non
             if session.conn in machine.sessions and not machine.dead:
                 go_on()
 
+    # "duplicate" is about the message here, not about what is said meanwhile.
     do = {word: value for word, value in rule.do.items() if word != "duplicate"}
-    plain = _Plain(rule, do)
-    _busy(machine, session, rule, "", lambda: take(machine, plain, taken, conn=session.conn))
-
-
-class _Plain:
-    """A rule without some of its words."""
-
-    __slots__ = ("after", "do", "name", "number", "step")
-
-    def __init__(self, rule: OnRule, do: dict[str, Any]) -> None:
-        self.after, self.name, self.number, self.do = rule.after, rule.name, rule.number, do
-        self.step = rule.step
+    _busy(machine, session, rule, "", lambda: take(machine, rule, taken, conn=session.conn, do=do))
 
 
 def commanded(

@@ -79,7 +79,7 @@ def merged(first: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
     for word, value in {**then["start"], **first["start"]}.items():
         other = then["start"].get(word)
         both = isinstance(value, dict) and isinstance(other, dict) and word != "memory"
-        start[word] = {**other, **value} if both else value  # type: ignore[dict-item]
+        start[word] = {**other, **value} if both else value
     return {
         "version": VERSION,
         "start": start,

@@ -153,7 +153,7 @@ def chosen(**sorts: Any) -> Any:
 
     union: Any = None
     for tag, sort in sorts.items():
-        member = Annotated[sort, Tag(tag)]
+        member: Any = Annotated[sort, Tag(tag)]
         union = member if union is None else union | member
     return Annotated[union, Discriminator(look)]
 
