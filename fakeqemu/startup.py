@@ -47,6 +47,10 @@ def _plan(machine: FakeQemu) -> None:
             _after(machine, delay_ns, _plainly(machine, chardev))
         elif chardev.backend in ("pty", "file", "pipe", "stdio"):
             _open(machine, chardev)
+        elif chardev.backend == "socket":
+            from fakeqemu.dialling import open_socket
+
+            open_socket(machine, chardev)
     machine.later(delay_ns, lambda: machine.at("ready", "", lambda: _ready(machine)))
 
 
@@ -185,7 +189,14 @@ def _plainly(machine: FakeQemu, chardev: Chardev) -> Callable[[], None]:
 
 
 def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
-    """A client has gone: QEMU waits for the next one on the same listener."""
+    """A client has gone: QEMU waits for the next one on the same listener, or connects again."""
+    found = machine.line.chardevs.get(chardev)
+    if found is not None and not found.listens and found.backend == "socket":
+        from fakeqemu.dialling import hung_up, is_client
+
+        if is_client(found):
+            hung_up(machine, found)
+            return
     plain = machine.line.chardevs.get(chardev)
     if plain is not None and plain.backend != "socket" and chardev not in machine.acceptors:
         return  # a file or a pipe has no next one
@@ -197,6 +208,9 @@ def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
 
 def refused(machine: FakeQemu, name: str, reason: str) -> None:
     """A socket could not be had: the end of a start; whoever opened it by name later is told instead."""
+    from fakeqemu.dialling import port_words
+
+    reason = port_words(reason)
     acceptor = machine.acceptors.pop(name, None)
     if acceptor is not None:
         acceptor.refused(machine, reason)
