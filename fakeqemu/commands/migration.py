@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from fakeqemu.session import Session
 
 __all__ = [
-    "migrate", "migrate_cancel", "migrate_continue", "migrate_incoming", "migrate_pause", "migrate_recover",
-    "migrate_set_capabilities", "migrate_set_parameters", "migrate_start_postcopy", "query_migrate",
-    "query_migrate_capabilities", "query_migrate_parameters",
+    "colo_lost_heartbeat", "migrate", "migrate_cancel", "migrate_continue", "migrate_incoming", "migrate_pause", "migrate_recover",
+    "migrate_set_capabilities", "migrate_set_parameters", "migrate_start_postcopy", "query_colo_status", "query_migrate",
+    "query_migrate_capabilities", "query_migrate_parameters", "query_xen_replication_status",
 ]  # fmt: skip
 
 
@@ -255,3 +255,24 @@ def _listen(machine: FakeQemu, session: Session, incoming: Incoming, uri: str) -
     target = target_of(uri)
     fd = descriptors_of(machine).take_or_number(session, target.text) if target.kind == "fd" else None
     return incoming.begin(target, fd)
+
+
+@command("x-colo-lost-heartbeat")
+def colo_lost_heartbeat(machine: FakeQemu, session: Session) -> None:
+    """COLO is never on."""
+    del machine, session
+    raise _error("The feature 'colo' is not enabled")
+
+
+@command("query-colo-status")
+def query_colo_status(machine: FakeQemu, session: Session) -> dict[str, str]:
+    """COLO is never on."""
+    del machine, session
+    return {"mode": "none", "last-mode": "none", "reason": "none"}
+
+
+@command("query-xen-replication-status")
+def query_xen_replication_status(machine: FakeQemu, session: Session) -> dict[str, bool]:
+    """Nothing is replicated, so nothing is wrong."""
+    del machine, session
+    return {"error": False}

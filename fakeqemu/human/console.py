@@ -42,7 +42,7 @@ class Console(Channel):
         number = ask(self._machine, "query-version")["qemu"]
         text = f"QEMU {number['major']}.{number['minor']}.{number['micro']} monitor"
         text += " - type 'help' for more information\n"
-        self._say(text + self._editor.prompt())
+        self._say(text)
 
     def received(self, machine: FakeQemu, data: bytes, fds: Sequence[int]) -> None:
         """Keys were typed."""
@@ -56,9 +56,9 @@ class Console(Channel):
             key, self._waiting = self._waiting[0], self._waiting[1:]
             text, line = self._editor.byte(key)
             if text:
-                self._say(text)
+                self._write(text.encode("latin-1"))
             if line is not None:
-                self._run(line)
+                self._run(line.encode("latin-1").decode("utf-8", "replace"))
 
     def _run(self, line: str) -> None:
         from fakeqemu.human import execute
@@ -79,11 +79,14 @@ class Console(Channel):
 
     def _said(self, text: str) -> None:
         if not self._machine.dead and not self._leaving:
-            self._say(text + self._editor.prompt())
+            self._say(text)
 
     def _say(self, text: str) -> None:
-        data = text.replace("\n", "\r\n").encode("utf-8", "replace")
-        self._machine.do(0, Send(self.conn, data))
+        """Something for the person, and the prompt after it; keys are echoed as the bytes that they are."""
+        self._write(text.encode("utf-8", "replace") + self._editor.prompt().encode("latin-1"))
+
+    def _write(self, data: bytes) -> None:
+        self._machine.do(0, Send(self.conn, data.replace(b"\n", b"\r\n")))
 
 
 def _completions(head: str) -> Iterable[str]:

@@ -188,9 +188,11 @@ def examine(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -
     del machine, session
     if given["format"] == "i":
         raise CommandError("CommandNotFound", "The command x has not been found")
-    size = given["size"] or 4
+    size = given["size"]
     address, count = given["addr"] & _MASK, min(given["count"], 1 << 16)
-    zero = {"d": "0", "u": "0", "o": "0", "c": "'\\x00'"}.get(given["format"], f"0x{0:0{size * 2}x}")
+    decimal = "0".rjust((size * 80 + 32) // 33)
+    zeroes = {"d": decimal, "u": decimal, "o": "0".rjust((size * 8 + 2) // 3), "c": "'\\x00'"}
+    zero = zeroes.get(given["format"], f"0x{0:0{size * 2}x}")
     each = 16 // size
     lines = []
     for start in range(0, count, each):

@@ -170,13 +170,18 @@ class Scanner:
         while length < len(text) and text[length] in digits:
             length += 1
         if length == skip:
-            raise BadLine(f"invalid char '{self.next}' in expression")
+            if not skip:
+                raise BadLine(f"invalid char '{self.next}' in expression")
+            self.at += 1  # a 0, and an x that belongs to nothing
+            return 0
         self.at += length
         self.blank()
         return int(text[skip:length], base) & _MASK
 
 
-def arguments(name: str, types: str, text: str, *, label: str) -> dict[str, Any]:
+def arguments(
+    name: str, types: str, text: str, *, label: str, layout: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Read the arguments of a command.
 
     Args:
@@ -184,6 +189,7 @@ def arguments(name: str, types: str, text: str, *, label: str) -> dict[str, Any]
         types: QEMU's argument types.
         text: what follows the command's name.
         label: its name with its short forms, as one message wants it.
+        layout: format and size that the last command with a format had; changed by one that has one.
 
     Raises:
         BadLine: QEMU would print this instead.
@@ -198,6 +204,8 @@ def arguments(name: str, types: str, text: str, *, label: str) -> dict[str, Any]
             _flag(scanner, name, [key, kind], flags, found)
         else:
             _one(scanner, name, key, kind, found)
+            if kind == "/":
+                _settle(found, {} if layout is None else layout)
     scanner.blank()
     if scanner.next:
         raise BadLine(f"{label}: extraneous characters at the end of line")
@@ -282,8 +290,8 @@ def _flag(scanner: Scanner, name: str, field: list[str], flags: str, found: dict
 
 def _format(scanner: Scanner, found: dict[str, Any]) -> None:
     """``/COUNT FORMAT SIZE`` of the commands that show memory."""
-    found.update({"count": 1, "format": "x", "size": 0})
-    if scanner.next != "/":
+    found.update({"count": 1, "format": None, "size": None, "given": scanner.next == "/"})
+    if not found["given"]:
         return
     scanner.at += 1
     digits = ""
@@ -301,3 +309,14 @@ def _format(scanner: Scanner, found: dict[str, Any]) -> None:
         else:
             raise BadLine(f"invalid char in format: '{char}'")
         scanner.at += 1
+
+
+def _settle(found: dict[str, Any], layout: dict[str, Any]) -> None:
+    """What a format leaves open is as it was the last time (default_fmt_format, default_fmt_size)."""
+    shape = found["format"] or layout.get("format", "x")
+    size = found["size"] or (0 if shape == "i" else layout.get("size", 4))
+    found["format"], found["size"] = shape, size
+    if found.pop("given"):
+        layout["format"] = shape
+        if size:
+            layout["size"] = size

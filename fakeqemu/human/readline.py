@@ -143,7 +143,9 @@ class Editor:
         if char in "0123456789" and len(str(self._parameter)) < 6:
             self._parameter = self._parameter * 10 + int(char)
             return
-        self._escape = ""
+        single, self._escape = self._escape == "O", ""
+        if single and char not in "FH":
+            return
         name = f"{self._parameter}~" if char == "~" else char
         act = _SEQUENCES.get(name)
         if act is not None:
@@ -200,7 +202,7 @@ class Editor:
 
 _KEYS: dict[str, Callable[[Editor], None]] = {
     "\x01": Editor.home, "\x04": Editor.delete, "\x05": Editor.end, "\x08": Editor.backspace,
-    "\x0e": Editor.down, "\x10": Editor.up, "\x17": Editor.delete_word, "\x7f": Editor.backspace,
+    "\x17": Editor.delete_word, "\x7f": Editor.backspace,
 }  # fmt: skip
 _SEQUENCES: dict[str, Callable[[Editor], None]] = {
     "A": Editor.up, "B": Editor.down, "C": Editor.forward, "D": Editor.backward, "F": Editor.end,

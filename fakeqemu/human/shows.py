@@ -500,7 +500,7 @@ SHOWS: dict[str, Show] = {
     "rocker-of-dpa-groups": rocker, "rocker-ports": rocker, "sev": _says("SEV is not enabled\n"),
     "sgx": _says("No EPC regions defined, SGX not available\n"), "snapshots": snapshots, "spice": spice,
     "stats": stats, "status": status, "tlb": _says("PG disabled\n"), "tpm": tpm,
-    "trace-events": trace_events, "usb": usb, "usbhost": _says(""), "uuid": uuid,
-    "vcpu_dirty_limit": _says("Dirty page limit not enabled!\n"), "version": version,
+    "trace-events": trace_events, "usb": usb, "usbhost": _says('Command "info usbhost" is not available.\n'),
+    "uuid": uuid, "vcpu_dirty_limit": _says("Dirty page limit not enabled!\n"), "version": version,
     "vm-generation-id": _error("VM Generation ID device not found"), "vnc": vnc,
 }  # fmt: skip

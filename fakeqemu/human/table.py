@@ -154,7 +154,8 @@ def run(machine: FakeQemu, session: Session | None, line: str) -> str | Deferred
 
         return info(machine, session, scanner.rest)
     try:
-        given = arguments(first, COMMANDS[entry], scanner.rest, label=entry)
+        layout = machine.parts.setdefault("human", {})
+        given = arguments(first, COMMANDS[entry], scanner.rest, label=entry, layout=layout)
         return _finished(_deed(machine, session, first, given))
     except BadLine as problem:
         return f'{problem}\nTry "help {first}" for more information\n'
@@ -179,7 +180,15 @@ def _deed(machine: FakeQemu, session: Session | None, name: str, given: dict[str
     from fakeqemu.asking import ask
 
     command, names = simple
-    value = ask(machine, command, {key: given[own] for key, own in names.items() if own in given}, session)
+    try:
+        value = ask(
+            machine, command, {key: given[own] for key, own in names.items() if own in given}, session
+        )
+    except CommandError as error:
+        _, refused, word = error.desc.partition(" does not accept value ")
+        if not refused:
+            raise
+        raise CommandError("GenericError", f"invalid parameter value: {word.strip(chr(39))}") from None
     return value if isinstance(value, Deferred) else ""
 
 

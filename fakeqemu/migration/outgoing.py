@@ -56,9 +56,9 @@ class Outgoing(Channel):
     """
 
     __slots__ = (
-        "_begun_ns", "_collected", "_downtime_from", "_hopeless", "_machine", "_old_state", "_postcopy", "_reader",
-        "_timer", "_waits_for", "downtime_ns", "error", "fd", "migration", "passes", "setup_ns", "status",
-        "target", "total_ns",
+        "_begun_ns", "_collected", "_downtime_from", "_hopeless", "_machine", "_old_state", "_postcopy",
+        "_reader", "_timer", "_waits_for", "downtime_ns", "error", "fd", "migration", "passes", "setup_ns",
+        "status", "target", "total_ns",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu, target: Target, fd: int | None) -> None:
