@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from fakeqemu.session import Session
 
 __all__ = [
-    "colo_lost_heartbeat", "migrate", "migrate_cancel", "migrate_continue", "migrate_incoming", "migrate_pause", "migrate_recover",
-    "migrate_set_capabilities", "migrate_set_parameters", "migrate_start_postcopy", "query_colo_status", "query_migrate",
-    "query_migrate_capabilities", "query_migrate_parameters", "query_xen_replication_status",
+    "colo_lost_heartbeat", "migrate", "migrate_cancel", "migrate_continue", "migrate_incoming",
+    "migrate_pause", "migrate_recover", "migrate_set_capabilities", "migrate_set_parameters",
+    "migrate_start_postcopy", "query_colo_status", "query_migrate", "query_migrate_capabilities",
+    "query_migrate_parameters", "query_xen_replication_status",
 ]  # fmt: skip
 
 

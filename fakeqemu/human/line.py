@@ -73,11 +73,11 @@ class Scanner:
                 self.at += 1
                 char = _ESCAPES.get(self.next, "")
                 if not char:
-                    raise BadLine
+                    raise BadLine("unsupported escape code")
             found.append(char)
             self.at += 1
         if self.next != '"':
-            raise BadLine
+            raise BadLine("unterminated string")
         self.at += 1
         return "".join(found)
 
