@@ -39,9 +39,9 @@ def pty_opened(machine: FakeQemu, chardev: str, conn: int, name: str) -> None:
     known = machine.parts.get("chardevs")
     backend = known.find(chardev) if known is not None else None
     if backend is None or not backend.extra:
-        from fakeqemu.actions import Stderr
+        from fakeqemu.actions import Stdout
 
-        machine.do(0, Stderr(f"char device redirected to {name} (label {chardev})\n"))
+        machine.do(0, Stdout(f"char device redirected to {name} (label {chardev})\n"))
     if any(monitor.chardev == chardev for monitor in machine.line.monitors):
         channel = attach(machine, chardev, conn)
         if channel is not None:

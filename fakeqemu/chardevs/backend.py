@@ -78,7 +78,8 @@ class Backend(Channel):
         options = self.options
         server = ",server=on" if self.server else ""
         if options.get("path") is not None:
-            text = f"unix:{options['path']}{server}"
+            # A client's own end has no name.
+            text = f"unix:{options['path'] if self.server or not self.conn else ''}{server}"
         elif options.get("fd") is not None:
             text = "unix:,server=on" if self.server else f"fd:{options['fd']}"
         else:

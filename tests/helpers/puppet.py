@@ -136,6 +136,10 @@ class Puppet:
         return "".join(action.text for _, action in self.log if isinstance(action, do.Stderr))
 
     @property
+    def stdout(self) -> str:
+        return "".join(action.text for _, action in self.log if isinstance(action, do.Stdout))
+
+    @property
     def notes(self) -> list[str]:
         return [f"{action.rule}: {action.action}" for _, action in self.log if isinstance(action, do.Note)]
 

@@ -308,7 +308,7 @@ def test_character_devices(vm):
     }
     vm.connect("agent")
     assert "unix:/run/agent,server=on" in {entry["filename"] for entry in vm.q("query-chardev")}
-    assert vm.stderr == "char device redirected to /dev/pts/0 (label charserial0)\n"
+    assert vm.stdout == "char device redirected to /dev/pts/0 (label charserial0)\n"
 
 
 def test_displays(vm):

@@ -74,7 +74,7 @@ def vm():
 
 
 def test_a_terminal_is_opened_and_said(vm):
-    assert vm.stderr == "char device redirected to /dev/pts/0 (label tty)\n"
+    assert vm.stdout == "char device redirected to /dev/pts/0 (label tty)\n"
     assert {"frontend-open": True, "filename": "pty:/dev/pts/0", "label": "tty"} in vm.q("query-chardev")
 
 
