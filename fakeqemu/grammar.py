@@ -19,6 +19,7 @@ import math
 import os
 import signal as signals
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -57,7 +58,12 @@ def script_mistakes(data: Any, base: str | None = None) -> list[tuple[Path, str]
         elif "at" not in rule and "on" not in rule:
             mistakes.append(((index,), "a rule begins with `at: start`, `at: <time>` or `on: <step>`"))
         else:
-            mistakes += _empty((index,), rule) or _of_rule(index, rule, base) or _said((index,), rule)
+            mistakes += (
+                _empty((index,), rule)
+                or _of_rule(index, rule, base)
+                or _said((index,), rule)
+                or _matched((index,), rule)
+            )
     return mistakes
 
 
@@ -145,6 +151,36 @@ def _said(path: Path, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
         place = (index,) if isinstance(emit, list) else ()
         found += _not_json((*path, "do", "emit", *place, "data"), event.get("data"))
     return found
+
+
+def _matched(path: Path, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
+    """A name to match that nothing has: QEMU refuses an unknown command before any rule is asked."""
+    step, name = rule.get("on"), rule.get("match")
+    if step not in ("command", "agent") or any(sign in str(name) for sign in "*?[") or name is None:
+        return []
+    known = _commands() if step == "command" else _agent_commands()
+    if str(name) in known:
+        return []
+    what = "QEMU" if step == "command" else "the agent"
+    return [((*path, "match"), f"{what} has no command {str(name)!r}{meant(str(name), known)}")]
+
+
+@cache
+def _commands() -> list[str]:
+    """Every command of every shipped profile."""
+    from fakeqemu.profile import DIRECTORY, Profile
+
+    found: set[str] = set()
+    for file in sorted(os.listdir(DIRECTORY)):  # noqa: PTH208 - as the start-up path does
+        if file.endswith(".json.gz"):
+            found.update(Profile(f"{DIRECTORY}/{file}").commands)
+    return sorted(found)
+
+
+def _agent_commands() -> list[str]:
+    from fakeqemu.guests.agent.arguments import ARGUMENTS
+
+    return sorted(ARGUMENTS)
 
 
 def _not_json(path: Path, node: Any) -> list[tuple[Path, str]]:
