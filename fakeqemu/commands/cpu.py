@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.profile import Profile
     from fakeqemu.qjson import Raw
     from fakeqemu.session import Session
 

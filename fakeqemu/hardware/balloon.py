@@ -1,7 +1,8 @@
 """The balloon: how much memory the guest has given back, and what its driver says of the rest.
 
-Knows hw/virtio/virtio-balloon.c of QEMU 7.2. Must not know the monitor. The guest that a fake believes in obeys at
-once when it runs and has booted; its statistics are asked for every polling interval and move with time.
+Knows hw/virtio/virtio-balloon.c of QEMU 7.2. Must not know the monitor. The guest that a fake believes in
+obeys at once when it runs and has booted; its statistics are asked for every polling interval and move with
+time.
 """
 
 from __future__ import annotations
@@ -128,14 +129,14 @@ def property_of(registry: Registry, name: str) -> Any:
 
 
 def _statistics(total: int, moment_ns: int) -> dict[str, int]:
-    """What a guest of that size says at a moment: page faults grow, caches breathe; a function of time alone."""
+    """What a guest of that size says at a moment: faults grow, caches breathe; by time alone."""
     seconds = moment_ns // _SECOND
     total = total * 31 // 32 // _PAGE * _PAGE
     caches = (total // 8 + seconds * 37 * _PAGE % max(_PAGE, total // 16)) // _PAGE * _PAGE
     free = (total // 2 - seconds * 13 * _PAGE % max(_PAGE, total // 32)) // _PAGE * _PAGE
-    values = (
-        0, 0, 640 + seconds // 5, 120_000 + seconds * 211, free, total, free + caches // 2 // _PAGE * _PAGE, caches, 0, 0,
-    )  # fmt: skip
+    available = free + caches // 2 // _PAGE * _PAGE
+    faults = 640 + seconds // 5, 120_000 + seconds * 211
+    values = (0, 0, *faults, free, total, available, caches, 0, 0)
     return dict(zip(_NAMES, values, strict=True))
 
 

@@ -110,8 +110,8 @@ def board_view(registry: Registry, path: str) -> View | None:
 def _bare(registry: Registry, path: str) -> list[Any]:
     entries: list[Any] = [["type", "string"]]
     if path == "/machine":
-        for name in ("peripheral", "peripheral-anon", "unattached"):
-            entries.append([name, "child<container>"])
+        names = ("peripheral", "peripheral-anon", "unattached")
+        entries += [[name, "child<container>"] for name in names]
     else:
         entries += [
             [cpu.path.rpartition("/")[2], f"child<{cpu.kind}>"]
@@ -128,8 +128,9 @@ def _numbered(registry: Registry, entries: list[Any], more: int) -> list[Any]:
     for name, kind, *_ in entries:
         if name.startswith("device["):
             number = int(name[7:-1])
-            name = f"device[{number + more if number >= first else number}]"
-        kinds[name] = kind
+            kinds[f"device[{number + more if number >= first else number}]"] = kind
+        else:
+            kinds[name] = kind
     cpu_kind = f"child<{registry.cpus[0].kind if registry.cpus else registry.cpu_kind}>"
     for index in range(1, more + 1):
         kinds[f"device[{index + first - 1}]"] = cpu_kind

@@ -21,11 +21,13 @@ __all__ = ["BUS_KINDS", "Bus", "fits", "made_by", "named", "room_for"]
 
 #: Types that are buses, with what each of them is besides.
 BUS_KINDS: dict[str, tuple[str, ...]] = {
-    "System": (), "PCI": (), "PCIE": ("PCI",), "CXL": ("PCIE", "PCI"), "pxb-bus": ("PCI",), "pxb-pcie-bus": ("PCIE", "PCI"),
+    "System": (), "PCI": (), "PCIE": ("PCI",), "CXL": ("PCIE", "PCI"), "pxb-bus": ("PCI",),
+    "pxb-pcie-bus": ("PCIE", "PCI"),
     "usb-bus": (), "SCSI": (), "virtio-serial-bus": (), "IDE": (), "ISA": (), "HDA": (), "i2c-bus": (),
     "ccid-bus": (), "nvme-bus": (), "floppy-bus": (), "virtio-pci-bus": ("virtio-bus",),
     "virtio-mmio-bus": ("virtio-bus",), "virtio-ccw-bus": ("virtio-bus",), "virtual-css-bus": (),
-    "css-bridge": (), "spapr-vio-bus": (), "SSI": (), "sd-bus": (), "sdhci-bus": ("sd-bus",), "IndustryPack": (),
+    "css-bridge": (), "spapr-vio-bus": (), "SSI": (), "sd-bus": (),
+    "sdhci-bus": ("sd-bus",), "IndustryPack": (),
     "s390-pcihost": (), "s390-pcibus": (),
 }  # fmt: skip
 #: Buses that take devices while the machine runs (qbus_is_hotpluggable); PCI is a matter of its bridge.
@@ -126,7 +128,7 @@ def made_by(registry: Registry, thing: Object) -> list[Bus]:
     """The buses that come with a device, as its kind was recorded."""
     found: list[Bus] = []
     for where, (kind, _) in registry.shapes(thing.kind).items():
-        if kind not in BUS_KINDS or not where or kind.startswith("virtio-") and kind != "virtio-serial-bus":
+        if kind not in BUS_KINDS or not where or (kind.startswith("virtio-") and kind != "virtio-serial-bus"):
             continue
         head, slash, last = where.rpartition("/")
         if thing.id is not None:
@@ -134,12 +136,12 @@ def made_by(registry: Registry, thing: Object) -> list[Bus]:
         else:
             prefix = _PLAIN.get(kind, kind)
             name = f"{prefix}.{registry.number_of(prefix)}"
-        hot = kind in _HOT or (fits(kind, "PCI") and _bridge_is_hot(registry, thing))
+        hot = kind in _HOT or (fits(kind, "PCI") and _bridge_is_hot(thing))
         found.append(Bus(name, kind, f"{thing.path}/{head}{slash}{name}", thing, hot=hot))
     return found
 
 
-def _bridge_is_hot(registry: Registry, thing: Object) -> bool:
+def _bridge_is_hot(thing: Object) -> bool:
     """Whether a bridge's bus takes devices later: by its own controller, or through ACPI."""
     if thing.kind in ("x3130-upstream", "pxb", "pxb-pcie"):
         return False

@@ -1,7 +1,7 @@
 """What a device's properties must be: types, references, and the demands of single models.
 
-Knows hw/core/qdev-properties*.c and the string visitor of QEMU 7.2, through which every value of device_add goes, and
-the ``realize`` of models that managers plug. Must not know buses.
+Knows hw/core/qdev-properties*.c and the string visitor of QEMU 7.2, through which every value of device_add
+goes, and the ``realize`` of models that managers plug. Must not know buses.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def check_properties(registry: Registry, thing: Object) -> None:
     shapes = registry.shapes(thing.kind)
     types = property_types(registry, thing)
     backend = {entry[0] for entry in shapes["virtio-backend"][1]} if "virtio-backend" in shapes else set()
-    for name, value in thing.options.items():
+    for name in thing.options:
         if name not in types or name in _FIXED:
             if name in _FIXED and name in types:
                 raise _error(f"Property '{thing.kind}.{name}' is not writable")
             raise _error(f"Property '{thing.kind}.{name}' not found")
         owner = shapes["virtio-backend"][0] if name in backend and name not in _OWN else thing.kind
-        _check_one(registry, thing, owner, name, types[name], text_of(value))
+        _check_one(registry, thing, owner, name, types[name])
 
 
 #: Properties of a virtio device that the function in front of it has too.
@@ -115,29 +115,39 @@ class _Anything(dict[str, str]):
         return "str"
 
 
-def _check_one(registry: Registry, thing: Object, owner: str, name: str, kind: str, text: str) -> None:
+def _check_one(registry: Registry, thing: Object, owner: str, name: str, kind: str) -> None:
+    """One option against its property; ``owner`` is what QEMU says the property belongs to."""
+    text = text_of(thing.options[name])
+    if name == "addr" and kind == "int32":
+        from fakeqemu.hardware.slots import devfn_of
+
+        good = devfn_of(text) not in (None, -1)
+    elif name == "devno":
+        good = _device_number(text)
+    elif kind.startswith("link<"):
+        _check_link(registry, name, kind[5:-1], text)
+        return
+    elif kind in ("str", "string"):
+        _check_text(registry, owner, name, text)
+        return
+    else:
+        _check_plain(name, kind, text)
+        return
+    if not good:
+        raise _error(f"Property '{owner}.{name}' doesn't take value '{text}'")
+
+
+def _check_plain(name: str, kind: str, text: str) -> None:
+    """Flags, numbers, sizes and words of a set."""
     if kind == "bool":
         if text not in _FLAGS:
             raise _error(f"Parameter '{name}' expects 'on' or 'off'")
-    elif name == "addr" and kind == "int32":
-        from fakeqemu.hardware.slots import devfn_of
-
-        if devfn_of(text) in (None, -1):
-            raise _error(f"Property '{owner}.{name}' doesn't take value '{text}'")
     elif kind in _BOUNDS:
         _check_number(name, kind, text)
     elif kind == "size":
         _check_size(name, text)
-    elif kind in _ENUMS:
-        if text not in _ENUMS[kind]:
-            raise _error(f"Parameter '{name}' does not accept value '{text}'")
-    elif kind.startswith("link<"):
-        _check_link(registry, name, kind[5:-1], text)
-    elif name == "devno":
-        if not _device_number(text):
-            raise _error(f"Property '{owner}.{name}' doesn't take value '{text}'")
-    elif kind in ("str", "string"):
-        _check_text(registry, thing, owner, name, text)
+    elif kind in _ENUMS and text not in _ENUMS[kind]:
+        raise _error(f"Parameter '{name}' does not accept value '{text}'")
 
 
 def number(text: str) -> int | None:
@@ -226,27 +236,21 @@ def _device_number(text: str) -> bool:
     )
 
 
-def _check_text(registry: Registry, thing: Object, owner: str, name: str, text: str) -> None:
+def _check_text(registry: Registry, owner: str, name: str, text: str) -> None:
     from fakeqemu.hardware import world
 
-    missing = _error(f"Property '{owner}.{name}' can't find value '{text}'")
-    if name == "drive":
-        if text and not world.has_drive(registry.machine, text):
-            raise missing
-    elif name == "chardev":
-        if not world.has_chardev(registry.machine, text):
-            raise missing
-        if world.chardev_user(registry, text):
-            raise _error(f"Property '{owner}.{name}' can't take value '{text}': Device '{text}' is in use")
-    elif name == "netdev":
-        if not world.has_netdev(registry.machine, text):
-            raise missing
-        if any(it.options.get("netdev") == text for it in registry.devices()):
-            raise _error(f"Property '{owner}.{name}' can't take value '{text}', it's in use")
-    elif name == "audiodev":
-        if not world.has_audiodev(registry.machine, text):
-            raise missing
-    elif name in ("mac", "perm_mac"):
+    machine = registry.machine
+    there = {
+        "drive": world.has_drive, "chardev": world.has_chardev, "netdev": world.has_netdev,
+        "audiodev": world.has_audiodev,
+    }.get(name)  # fmt: skip
+    if there is not None and not (name == "drive" and not text) and not there(machine, text):
+        raise _error(f"Property '{owner}.{name}' can't find value '{text}'")
+    if name == "chardev" and world.chardev_user(registry, text):
+        raise _error(f"Property '{owner}.{name}' can't take value '{text}': Device '{text}' is in use")
+    if name == "netdev" and any(it.options.get("netdev") == text for it in registry.devices()):
+        raise _error(f"Property '{owner}.{name}' can't take value '{text}', it's in use")
+    if name in ("mac", "perm_mac"):
         parts = text.replace("-", ":").split(":")
         if len(parts) != 6 or any(len(part) != 2 or number(f"0x{part}") is None for part in parts):
             raise _error(f"Property '{owner}.{name}' doesn't take value '{text}'")

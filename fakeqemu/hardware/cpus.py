@@ -1,7 +1,7 @@
 """CPUs: their models, their places in the topology, and those that come later.
 
-Knows hw/i386/x86.c, hw/core/machine.c, hw/ppc/spapr.c and hw/s390x of QEMU 7.2: ids, checks and their texts. Must
-not know threads of the host.
+Knows hw/i386/x86.c, hw/core/machine.c, hw/ppc/spapr.c and hw/s390x of QEMU 7.2: ids, checks and their
+texts. Must not know threads of the host.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def _check_x86(registry: Registry, options: dict[str, Any]) -> int:
         raise _error(f"Invalid CPU APIC ID {asked}")  # never reached by managers: apic-id follows the rest
     node = _number(options, "node-id")
     has = _node(registry, index).get("node-id")
-    if node is not None and node != -1 and node != has:
+    if node is not None and node not in (-1, has):
         where = "/".join(
             f"{name}:{value}" for name, value in props_of(registry, index).items() if name != "node-id"
         )

@@ -1,7 +1,8 @@
 """Demands of single device models: what each refuses to work without, in its own words.
 
-Knows the ``realize`` functions of QEMU 7.2's hw/block, hw/net, hw/scsi, hw/virtio, hw/usb, hw/nvme as far as managers meet
-them; each text was asked of the real one. Must not know the order of the checks around them.
+Knows the ``realize`` functions of QEMU 7.2's hw/block, hw/net, hw/scsi, hw/virtio, hw/usb, hw/nvme as far
+as managers meet them; each text was asked of the real one. Must not know the order of the checks around
+them.
 """
 
 from __future__ import annotations
@@ -175,11 +176,14 @@ def _memdev(text: str) -> Check:
 
 #: The first fitting prefix counts.
 DEMANDS: tuple[tuple[str, Check], ...] = (
-    ("virtio-blk-", _virtio_blk), ("scsi-hd", _scsi_disk), ("scsi-block", _drive), ("scsi-generic", _drive),
+    ("virtio-blk-", _virtio_blk), ("scsi-hd", _scsi_disk), ("scsi-block", _drive),
+    ("scsi-generic", _drive),
     ("usb-storage", _drive), ("virtio-net-", _virtio_net), ("virtio-balloon-", _balloon),
-    ("virtio-serial-", _serial), ("virtio-9p-", _plan9), ("pci-bridge", _bridge), ("pcie-root-port", _root_port),
+    ("virtio-serial-", _serial), ("virtio-9p-", _plan9), ("pci-bridge", _bridge),
+    ("pcie-root-port", _root_port),
     ("ioh3420", _root_port), ("xio3130-downstream", _root_port), ("usb-tablet", _hid), ("usb-kbd", _hid),
     ("usb-mouse", _hid), ("usb-serial", _chardev_required), ("usb-braille", _chardev_required),
-    ("usb-redir", _redir), ("nvme-ns", _drive), ("nvme", _nvme), ("vfio-pci", _vfio), ("vhost-vsock-", _vsock),
+    ("usb-redir", _redir), ("nvme-ns", _drive), ("nvme", _nvme), ("vfio-pci", _vfio),
+    ("vhost-vsock-", _vsock),
     ("ivshmem-plain", _memdev("You must specify a 'memdev'")),
 )  # fmt: skip

@@ -1,14 +1,14 @@
 """A container's children in the order in which GLib walks them, through all comings and goings.
 
-Knows glib/ghash.c (2.74): open addressing with tombstones, growth and shrinking in place. `fakeqemu.glib` knows
-tables that only grow. Must not know what the names stand for.
+Knows glib/ghash.c (2.74): open addressing with tombstones, growth and shrinking in place. `fakeqemu.glib`
+knows tables that only grow. Must not know what the names stand for.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Table"]
 
@@ -38,7 +38,7 @@ class Table:
         for name in names:
             self.add(name)
 
-    def __iter__(self) -> Iterable[str]:  # type: ignore[misc]
+    def __iter__(self) -> Iterator[str]:
         return iter([name for name in self._slots if name])
 
     def add(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """Memory devices: DIMMs, NVDIMMs and virtio-mem, their slots, addresses and sizes.
 
-Knows hw/mem/{pc-dimm,memory-device}.c, hw/virtio/virtio-mem.c and the memory map of hw/i386/pc.c of QEMU 7.2. Must not
-know the guest's use of memory.
+Knows hw/mem/{pc-dimm,memory-device}.c, hw/virtio/virtio-mem.c and the memory map of hw/i386/pc.c of QEMU
+7.2. Must not know the guest's use of memory.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def _address(registry: Registry, thing: Object, amount: int, wanted: int) -> int
     line = registry.machine.line
     start, room = base(registry), max(0, line.max_ram - line.ram)
     if not room:
-        raise _error("the configuration is not prepared for memory devices (e.g., for memory hotplug), consider"
-                     " specifying the maxmem option")  # fmt: skip
+        text = "the configuration is not prepared for memory devices (e.g., for memory hotplug)"
+        raise _error(f"{text}, consider specifying the maxmem option")
     used = sum(size_of(registry, it) for it in registry.devices() if is_memory(it))
     if used + amount > room:
         text = f"currently 0x{used:x} in use of total space for memory devices 0x{room:x}"
@@ -200,8 +200,10 @@ def devices(registry: Registry) -> list[dict[str, Any]]:
             data = {"memdev": memdev, "memaddr": address_of(thing), "size": size_of(registry, thing), **named}
             found.append({"type": "virtio-pmem", "data": data})
             continue
-        data = {"memdev": memdev, "hotplugged": thing.hotplugged, "addr": address_of(thing), "hotpluggable": True,
-                "size": size_of(registry, thing), "slot": thing.values.get("slot", 0), "node": node, **named}  # fmt: skip
+        data = {
+            "memdev": memdev, "hotplugged": thing.hotplugged, "addr": address_of(thing), "hotpluggable": True,
+            "size": size_of(registry, thing), "slot": thing.values.get("slot", 0), "node": node, **named,
+        }  # fmt: skip
         found.append({"type": "dimm" if thing.kind == "pc-dimm" else "nvdimm", "data": data})
     return found
 

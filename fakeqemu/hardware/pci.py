@@ -1,7 +1,8 @@
 """``query-pci``: the PCI functions as the firmware left them, or has not touched them yet.
 
-Knows hw/pci/pci-qmp-cmds.c of QEMU 7.2 and the recorded functions of each model. Must not know how a device got there. The
-firmware of a machine that has not run assigns nothing: addresses are -1 and nothing behind a bridge is seen.
+Knows hw/pci/pci-qmp-cmds.c of QEMU 7.2 and the recorded functions of each model. Must not know how a device
+got there. The firmware of a machine that has not run assigns nothing: addresses are -1 and nothing behind a
+bridge is seen.
 """
 
 from __future__ import annotations
@@ -21,19 +22,15 @@ __all__ = ["query"]
 
 def query(registry: Registry) -> list[dict[str, Any]]:
     """All PCI buses that can be seen."""
-    found = []
-    for bus in registry.root_bus.below:
-        if fits(bus.kind, "PCI"):
-            found.append({"bus": 0, "devices": _functions(registry, bus, 0)})
-    return found
+    roots = [bus for bus in registry.root_bus.below if fits(bus.kind, "PCI")]
+    return [{"bus": 0, "devices": _functions(registry, bus, 0)} for bus in roots]
 
 
 def _functions(registry: Registry, bus: Bus, number: int) -> list[dict[str, Any]]:
     entries: list[tuple[int, dict[str, Any]]] = []
     if number == 0:
         for recorded in (registry.board() or {}).get("pci") or ():
-            for function in recorded["devices"]:
-                entries.append((function["slot"] << 3 | function["function"], function))
+            entries += [(it["slot"] << 3 | it["function"], it) for it in recorded["devices"]]
     for thing in bus.devices:
         known = (registry.facts.get(f"device {thing.kind}") or {}).get("pci")
         if known is not None and isinstance(thing.place, int):

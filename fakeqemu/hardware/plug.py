@@ -1,8 +1,8 @@
 """A device comes: the order of QEMU's checks, and their words.
 
-Knows qdev_device_add_from_qdict of QEMU 7.2 (softmmu/qdev-monitor.c): model, bus, hotplug, id, properties, place, the
-model's own demands. Must not know commands. Who hears of a new device (`Registry.on_plug`) may still refuse it
-with a CommandError; it is then taken back.
+Knows qdev_device_add_from_qdict of QEMU 7.2 (softmmu/qdev-monitor.c): model, bus, hotplug, id, properties,
+place, the model's own demands. Must not know commands. Who hears of a new device (`Registry.on_plug`) may
+still refuse it with a CommandError; it is then taken back.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ __all__ = ["ALIASES", "class_of", "cold_plug", "plug"]
 ALIASES = {
     "AC97": "AC97", "ac97": "AC97", "ahci": "ich9-ahci", "e1000": "e1000", "e1000-82540em": "e1000",
     "ES1370": "ES1370", "es1370": "ES1370", "intel-hda": "intel-hda", "kvm-pci-assign": "kvm-pci-assign",
-    "lsi": "lsi53c895a", "pci-ohci": "pci-ohci", "virtio-9p": "virtio-9p-pci", "virtio-balloon": "virtio-balloon-pci",
+    "lsi": "lsi53c895a", "pci-ohci": "pci-ohci", "virtio-9p": "virtio-9p-pci",
+    "virtio-balloon": "virtio-balloon-pci",
     "virtio-blk": "virtio-blk-pci", "virtio-gpu": "virtio-gpu-pci", "virtio-gpu-gl": "virtio-gpu-gl-pci",
     "virtio-input-host": "virtio-input-host-pci", "virtio-iommu": "virtio-iommu-pci",
-    "virtio-keyboard": "virtio-keyboard-pci", "virtio-mouse": "virtio-mouse-pci", "virtio-net": "virtio-net-pci",
+    "virtio-keyboard": "virtio-keyboard-pci", "virtio-mouse": "virtio-mouse-pci",
+    "virtio-net": "virtio-net-pci",
     "virtio-rng": "virtio-rng-pci", "virtio-scsi": "virtio-scsi-pci", "virtio-serial": "virtio-serial-pci",
     "virtio-tablet": "virtio-tablet-pci", "usb-uhci": "piix3-usb-uhci", "ich9-ahci": "ich9-ahci",
     "sdhci-pci": "sdhci-pci", "virtio-crypto": "virtio-crypto-pci", "ehci": "usb-ehci",
@@ -107,7 +109,7 @@ def _descendants(registry: Registry, *, abstract: bool) -> frozenset[str]:
 
 def bus_type(registry: Registry, model: str) -> str | None:
     """The type of bus a model needs, as QEMU says when there is none."""
-    text = ((registry.facts.get("refusals none") or {}).get(model) or ["", ""])[1]
+    text: str = ((registry.facts.get("refusals none") or {}).get(model) or ["", ""])[1]
     if text.startswith("No '"):
         return text[4:].partition("'")[0]
     return None

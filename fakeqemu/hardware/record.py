@@ -1,7 +1,7 @@
 """Asks a real QEMU what its machines, devices and CPUs are made of, and writes that down as facts.
 
-Knows how to bring a device of any model into being, and how to walk QOM. Must not know what the facts are for.
-A tool: nothing of it runs with a fake. Twice the same QEMU gives the same bytes.
+Knows how to bring a device of any model into being, and how to walk QOM. Must not know what the facts are
+for. A tool: nothing of it runs with a fake. Twice the same QEMU gives the same bytes.
 
     python -m fakeqemu.hardware.record qemu-system-x86_64 FILE
 """
@@ -207,27 +207,24 @@ def _device(program: str, arch: str, machine: str, kind: str, *, pci: bool) -> d
         except RuntimeError:
             continue
         try:
-            path = "/machine/peripheral/x"
-            text = json.dumps(qemu.tree(path)).replace(path, "$")
-            found: dict[str, Any] = {"tree": json.loads(text)}
-            functions = [
-                it
-                for bus in (qemu.ask("query-pci") if pci else ())
-                for it in _functions(bus)
-                if it["qdev_id"] == "x"
-            ]
-            if functions:
-                found["pci"] = {
-                    key: value
-                    for key, value in functions[0].items()
-                    if key not in ("bus", "slot", "qdev_id", "function")
-                }
-            return found
+            return _looked_at(qemu, pci=pci)
         except (RuntimeError, LookupError):
             continue
         finally:
             qemu.close()
     return None
+
+
+def _looked_at(qemu: _Qemu, *, pci: bool) -> dict[str, Any]:
+    """The device ``x`` of a machine: its tree, and its PCI function."""
+    path = "/machine/peripheral/x"
+    found: dict[str, Any] = {"tree": json.loads(json.dumps(qemu.tree(path)).replace(path, "$"))}
+    functions = [it for bus in (qemu.ask("query-pci") if pci else ()) for it in _functions(bus)]
+    for function in functions:
+        if function["qdev_id"] == "x":
+            known = {"bus", "slot", "qdev_id", "function"}
+            found["pci"] = {key: value for key, value in function.items() if key not in known}
+    return found
 
 
 def _functions(bus: dict[str, Any]) -> list[dict[str, Any]]:
@@ -311,7 +308,7 @@ def record(program: str) -> dict[str, Any]:
         sys.stderr.write(f"{kind}: {'made' if found else 'not to be made'}\n")
         if found is not None:
             facts[f"device {kind}"] = found
-    _record_cpus(program, arch, main_machine, cpus, facts)
+    _record_cpus(program, main_machine, cpus, facts)
     for kind, more in OBJECTS.items():
         before = ("-netdev", "user,id=n", "-chardev", "null,id=c")
         try:
@@ -331,9 +328,7 @@ def _maybe(qemu: _Qemu, command: str) -> Any:
         return None
 
 
-def _record_cpus(
-    program: str, arch: str, machine: str, cpus: list[tuple[str, str]], facts: dict[str, Any]
-) -> None:
+def _record_cpus(program: str, machine: str, cpus: list[tuple[str, str]], facts: dict[str, Any]) -> None:
     """Each CPU model: where its properties and children are those of the first, only the values."""
     shapes: list[Any] = []
     for typename, name in cpus:

@@ -39,9 +39,26 @@ class Registry:
     """
 
     __slots__ = (
-        "_anonymous", "_board", "_by_path", "_devices", "_machine_kind", "_numbers", "_ran", "_since", "arch", "buses_of",
+        "_anonymous",
+        "_board",
+        "_by_path",
+        "_devices",
+        "_machine_kind",
+        "_numbers",
+        "_ran",
+        "_since",
+        "arch",
+        "buses_of",
+        "changed",
+        "cpu_kind",
+        "cpus",
+        "facts",
+        "family",
         "listed",
-        "changed", "cpu_kind", "cpus", "facts", "family", "machine", "objects", "on_plug", "on_unplug",
+        "machine",
+        "objects",
+        "on_plug",
+        "on_unplug",
         "root_bus",
     )  # fmt: skip
 
@@ -81,7 +98,7 @@ class Registry:
     # -- what others ask ------------------------------------------------------------------------------------
 
     def find(self, path: str) -> Object | None:
-        """The device, CPU or user object at a path, absolute or the partial end of one; None for what is none.
+        """The device, CPU or user object at a path, absolute or the end of one; None for what is none.
 
         Parts of the board and of devices are no objects of the register: `fakeqemu.hardware.tree` shows them.
         """
@@ -134,7 +151,7 @@ class Registry:
         return plug(self, kind, options, hotplugged=hotplugged)
 
     def unplug(self, thing: Object) -> None:
-        """Take a device out, with everything that sits on it; tells `on_unplug`, then sends DEVICE_DELETED."""
+        """Take a device out, and what sits on it; tells `on_unplug`, then sends DEVICE_DELETED."""
         from fakeqemu.hardware.unplug import take_out
 
         take_out(self, thing)
@@ -274,7 +291,7 @@ class Registry:
             cold_plug(self, device.kind, device.id, device.options)
 
     def saved(self) -> Any:
-        """What moves with the guest: balloon, and what was set. Devices are the business of the command line."""
+        """What moves with the guest: the balloon. Devices are the business of the command line."""
         from fakeqemu.hardware.balloon import saved
 
         return {"balloon": saved(self)}

@@ -1,6 +1,7 @@
 """``qom-set``: what may be set while the machine is there, and what follows.
 
-Knows the setters of QEMU 7.2 that managers use, and the words with which the others refuse. Must not know commands.
+Knows the setters of QEMU 7.2 that managers use, and the words with which the others refuse. Must not know
+commands.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["assign"]
 
-_JSON = {"bool": ("boolean", bool), "string": ("string", str), "str": ("string", str)}
+_JSON: dict[str, tuple[str, type]] = {
+    "bool": ("boolean", bool),
+    "string": ("string", str),
+    "str": ("string", str),
+}
 _INTEGERS = (
     "int",
     "int8",
@@ -83,15 +88,16 @@ def _realized(view: View, name: str) -> str:
     owner = view.owner
     shapes = view.registry.shapes(view.kind)
     backend = shapes.get("virtio-backend")
+    who = f"anonymous device (type '{view.kind}')"
     if owner is not None and owner.path == view.path:
         from fakeqemu.hardware.checks import _OWN
 
         behind = backend is not None and name not in _OWN and any(it[0] == name for it in backend[1])
         if behind and backend is not None:
-            return f"Attempt to set property '{name}' on anonymous device (type '{backend[0]}') after it was realized"
-        if owner.id is not None:
-            return f"Attempt to set property '{name}' on device '{owner.id}' (type '{view.kind}') after it was realized"
-    return f"Attempt to set property '{name}' on anonymous device (type '{view.kind}') after it was realized"
+            who = f"anonymous device (type '{backend[0]}')"
+        elif owner.id is not None:
+            who = f"device '{owner.id}' (type '{view.kind}')"
+    return f"Attempt to set property '{name}' on {who} after it was realized"
 
 
 def _whole(name: str, value: Any) -> None:
@@ -100,26 +106,22 @@ def _whole(name: str, value: Any) -> None:
 
 
 def _typed(view: View, name: str, kind: str, value: Any) -> None:
-    if kind in _JSON:
-        word, wanted = _JSON[kind]
-        if type(value) is not wanted:
-            raise _error(f"Invalid parameter type for '{name}', expected: {word}")
-    elif kind in _INTEGERS:
+    """The value against the property's type, as its setter reads it."""
+    if kind in _INTEGERS:
         _whole(name, value)
         if view.kind == "iothread" and not 0 <= value < 1 << 63:
             raise _error(f"{name} value must be in range [0, {(1 << 63) - 1}]")
         if kind.startswith("uint") and value < 0:
             raise _error(f"Parameter '{name}' expects {kind.removesuffix('_t')}")
-    elif kind == "OnOffAuto":
-        if not isinstance(value, str):
-            raise _error(f"Invalid parameter type for '{name}', expected: string")
-        if value not in ("auto", "on", "off"):
-            raise _error(f"Parameter '{name}' does not accept value '{value}'")
-    elif kind.startswith("link<"):
-        if not isinstance(value, str):
-            raise _error(f"Invalid parameter type for '{name}', expected: string")
-        if value:
-            from fakeqemu.hardware.tree import not_found, resolve
+        return
+    textual = kind == "OnOffAuto" or kind.startswith("link<")
+    word, wanted = ("string", str) if textual else _JSON.get(kind, ("", object))
+    if not isinstance(value, wanted):
+        raise _error(f"Invalid parameter type for '{name}', expected: {word}")
+    if kind == "OnOffAuto" and value not in ("auto", "on", "off"):
+        raise _error(f"Parameter '{name}' does not accept value '{value}'")
+    if kind.startswith("link<") and isinstance(value, str) and value:
+        from fakeqemu.hardware.tree import not_found, resolve
 
-            if resolve(view.registry, value)[0] is None:
-                raise not_found(value)
+        if resolve(view.registry, value)[0] is None:
+            raise not_found(value)

@@ -1,7 +1,7 @@
 """Addresses on a bus: who sits where, who wants to, and what QEMU says when both are the same.
 
-Knows hw/pci/pci.c, hw/usb/bus.c, hw/scsi/scsi-bus.c, hw/char/virtio-serial-bus.c and hw/s390x/css.c of QEMU 7.2.
-Must not know how a bus is found.
+Knows hw/pci/pci.c, hw/usb/bus.c, hw/scsi/scsi-bus.c, hw/char/virtio-serial-bus.c and hw/s390x/css.c of QEMU
+7.2. Must not know how a bus is found.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from fakeqemu.hardware.buses import Bus
     from fakeqemu.hardware.objects import Object
+
+    _Held: TypeAlias = dict[int, tuple[str, str | None, bool]]
 
 __all__ = ["devfn_of", "give_place"]
 
@@ -86,6 +88,12 @@ def _pci(thing: Object, bus: Bus) -> int:
         wanted = next((devfn for devfn in range(least, 256, 8) if devfn not in held), None)
         if wanted is None:
             raise _error(f"PCI: no slot/function available for {thing.kind}, all in use or reserved")
+    _check_free(thing, bus, wanted, held)
+    _check_functions(thing, wanted, held)
+    return wanted
+
+
+def _check_free(thing: Object, bus: Bus, wanted: int, held: _Held) -> None:
     slot, function = wanted >> 3, wanted & 7
     if wanted in held:
         kind, ident, _ = held[wanted]
@@ -93,6 +101,11 @@ def _pci(thing: Object, bus: Bus) -> int:
         raise _error(f"PCI: slot {slot} function {function} not available for {thing.kind}, {taken}")
     if slot == 0 and bus.kind == "PCI" and bus.owner is not None and bus.owner.kind == "pci-bridge":
         raise _error(f"PCI: slot {slot} function {function} not available for {thing.kind}, reserved")
+
+
+def _check_functions(thing: Object, wanted: int, held: _Held) -> None:
+    """Several functions of a slot: the first must say that there are more, and come last."""
+    slot, function = wanted >> 3, wanted & 7
     first = held.get(slot << 3)
     if thing.hotplugged and function and first is not None:
         text = f"function 0 already occupied by {first[0]}, new func {thing.kind} cannot be exposed to guest."
@@ -105,7 +118,6 @@ def _pci(thing: Object, bus: Bus) -> int:
             if slot << 3 | other in held:
                 there = f"{slot:x}.{other:x} is already populated."
                 raise _error(f"PCI: {slot:x}.0 indicates single function, but {there}")
-    return wanted
 
 
 # -- USB ----------------------------------------------------------------------------------------------------

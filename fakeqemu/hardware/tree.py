@@ -1,8 +1,8 @@
 """The QOM tree as managers walk it: recorded shapes, with the machine's own values in them.
 
 Knows paths, absolute and partial, and how QEMU lists properties (class by class, then the object's own, in
-GLib's order, all from the back). Must not know what a property is good for. Sources: qom/object.c, qom/qom-qmp-cmds.c
-of QEMU 7.2.
+GLib's order, all from the back). Must not know what a property is good for. Sources: qom/object.c, qom/qom-
+qmp-cmds.c of QEMU 7.2.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class View:
         path: str,
         kind: str,
         entries: list[Any],
+        *,
         owner: Object | None = None,
         names: tuple[str, str] | None = None,
     ) -> None:
@@ -108,7 +109,7 @@ class View:
 
 
 def own_name(name: str, ident: str | None) -> str:
-    """A recorded name of a bus: devices were recorded under the id ``x``, after which their buses are named."""
+    """A recorded name of a bus: devices were recorded under the id ``x``, which names their buses."""
     if ident is not None and (name == "x" or name.startswith(("x.", "x["))):
         return ident + name[1:]
     return name
@@ -189,16 +190,16 @@ def part_of(registry: Registry, thing: Object, path: str) -> View | None:
     if not shapes:
         if relative:
             return None
-        return View(registry, path, thing.kind, bare_entries(registry, thing), thing)
+        return View(registry, path, thing.kind, bare_entries(registry, thing), owner=thing)
     ident = thing.id if thing.id is not None else ""
     for where, (kind, entries) in shapes.items():
         if where == relative or (where and own_path(where, ident) == relative):
             shown = thing.kind if kind == "$kind" else kind
-            return View(registry, path, shown, entries, thing, (thing.path, ident))
+            return View(registry, path, shown, entries, owner=thing, names=(thing.path, ident))
     return None
 
 
-def own_path(where: str, ident: str) -> str:
+def own_path(where: str, ident: str | None) -> str:
     """A recorded relative path, with the object's own id in it."""
     return "/".join(own_name(part, ident) for part in where.split("/"))
 

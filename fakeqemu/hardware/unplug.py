@@ -1,8 +1,8 @@
 """A device goes: who must agree, what is said meanwhile, and the events at the end.
 
-Knows qdev_unplug (softmmu/qdev-monitor.c) and the unplug handlers of acpi, shpc/pcie, pc, spapr, s390x of QEMU 7.2. The
-guest agrees as the script's ``unplug`` says: at once when it has booted, after a while, never, or with an error.
-Must not know commands.
+Knows qdev_unplug (softmmu/qdev-monitor.c) and the unplug handlers of acpi, shpc/pcie, pc, spapr, s390x of
+QEMU 7.2. The guest agrees as the script's ``unplug`` says: at once when it has booted, after a while,
+never, or with an error. Must not know commands.
 """
 
 from __future__ import annotations
@@ -220,9 +220,9 @@ def reset(registry: Registry) -> None:
         return -order.get(id(thing.room), 0), place
 
     for thing in sorted(registry.devices(), key=by_place):
-        if thing.leaving is not None and thing.room is not None and fits(thing.room.kind, "PCI"):
-            take_out(registry, thing)
-        elif thing.kind not in ("pc-dimm",) and thing.leaving is not None and registry.arch == "ppc64":
+        if (thing.leaving is not None and thing.room is not None and fits(thing.room.kind, "PCI")) or (
+            thing.kind != "pc-dimm" and thing.leaving is not None and registry.arch == "ppc64"
+        ):
             take_out(registry, thing)
 
 

@@ -1,7 +1,7 @@
 """User objects: ``-object`` and ``object-add``: what each needs, who uses it, how it goes.
 
-Knows qom/object_interfaces.c, backends/ and crypto/ of QEMU 7.2 as far as managers meet them. The schema has checked names and
-types of members. Must not know commands.
+Knows qom/object_interfaces.c, backends/ and crypto/ of QEMU 7.2 as far as managers meet them. The schema
+has checked names and types of members. Must not know commands.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def begin(registry: Registry) -> None:
         return
     argv = registry.machine.argv
     numa = any("memdev=" in argv[place + 1] for place, word in enumerate(argv[:-1]) if word == "-numa")
-    name = ram_name(registry)
-    if not numa and name is not None and name not in registry.objects:
-        ram = Object(registry, "memory-backend-ram", name, f"/objects/{name}", {"size": line.ram})
-        registry.objects = {name: ram, **registry.objects}
-        registry.listed["objects"].add(name)
+    own = ram_name(registry)
+    if not numa and own is not None and own not in registry.objects:
+        ram = Object(registry, "memory-backend-ram", own, f"/objects/{own}", {"size": line.ram})
+        registry.objects = {own: ram, **registry.objects}
+        registry.listed["objects"].add(own)
 
 
 def ram_name(registry: Registry) -> str | None:
@@ -119,8 +119,8 @@ def _memory(registry: Registry, thing: Object) -> None:
         raise _error(f"host-nodes must be set for policy {policy}")
     if policy == "default" and nodes:
         raise _error(
-            "host-nodes must be empty for policy default, or you should explicitly specify a policy other than"
-            " default"
+            "host-nodes must be empty for policy default,"
+            " or you should explicitly specify a policy other than default"
         )
     if thing.kind == "memory-backend-file":
         path = str(options.get("mem-path"))
@@ -234,10 +234,8 @@ def users(registry: Registry, thing: Object) -> bool:
     name = thing.id
     if thing.kind.startswith("memory-backend-"):
         line = registry.machine.line
-        if (
-            name == line.machine_options.get("memory-backend")
-            or name not in line.objects
-            and not thing.hotplugged
+        if name == line.machine_options.get("memory-backend") or (
+            name not in line.objects and not thing.hotplugged
         ):
             return True
         words = registry.machine.argv
@@ -323,18 +321,18 @@ def memory_backends(registry: Registry) -> list[dict[str, Any]]:
     for thing in reversed(listed(registry, starts="memory-backend-")):
         options = thing.options
 
-        def flag(name: str, default: bool, options: dict[str, Any] = options) -> bool:  # noqa: FBT001
+        def flag(name: str, options: dict[str, Any] = options, *, default: bool) -> bool:
             return bool(converted(registry, "bool", options[name])) if name in options else default
 
         found.append(
             {
-                "share": flag("share", thing.kind == "memory-backend-memfd"),
-                "reserve": flag("reserve", True),
-                "prealloc": flag("prealloc", False),
+                "share": flag("share", default=thing.kind == "memory-backend-memfd"),
+                "reserve": flag("reserve", default=True),
+                "prealloc": flag("prealloc", default=False),
                 "host-nodes": options.get("host-nodes") or [],
                 "size": backend_size(thing) or line.ram,
-                "merge": flag("merge", True),
-                "dump": flag("dump", dump),
+                "merge": flag("merge", default=True),
+                "dump": flag("dump", default=dump),
                 "policy": options.get("policy", "default"),
                 "id": thing.id,
             }

@@ -27,40 +27,47 @@ _CPU_IDS = ("socket-id", "die-id", "core-id", "thread-id", "node-id", "cluster-i
 
 def live_value(view: View, name: str) -> tuple[bool, Any]:
     """Whether the machine has a value of its own for a property, and which."""
-    registry = view.registry
+    registry, owner = view.registry, view.owner
     key = (view.path, name)
     if key in registry.changed:
         return True, registry.changed[key]
-    owner = view.owner
     if owner is None:
-        return _machine(registry, name) if view.path == "/machine" else _board(view, name)
-    here = view.path == owner.path
-    if here:
-        if name in ("hotplugged", "realized", "parent_bus"):
-            return True, _common(owner, name)
-        if owner.path.startswith("/objects/"):
-            return _object(view, owner, name)
-        if owner in registry.cpus:
-            return _cpu(registry, owner, name)
-        found = _placed(owner, name)
-        if found[0]:
+        return _machine(registry, name) if view.path == "/machine" else _from_board(registry, view.path, name)
+    if view.path == owner.path:
+        found = _whole(view, owner, name)
+        if found[0] or owner in registry.cpus or owner.path.startswith("/objects/"):
             return found
     elif name == "hotplugged":
         return True, owner.hotplugged
+    return _given(view, owner, name)
+
+
+def _whole(view: View, owner: Object, name: str) -> tuple[bool, Any]:
+    """Values of a device, CPU or user object, as against those of its parts."""
+    registry = view.registry
+    if owner.path.startswith("/objects/"):
+        return _object(view, owner, name)
+    if name in ("hotplugged", "realized", "parent_bus"):
+        return True, _common(owner, name)
+    if owner in registry.cpus:
+        return _cpu(registry, owner, name)
+    if name == "vectors" and name not in owner.options:
+        return _vectors(registry, owner)
+    return _placed(owner, name)
+
+
+def _given(view: View, owner: Object, name: str) -> tuple[bool, Any]:
+    """Values that follow a device's options or its life."""
+    registry, here = view.registry, view.path == owner.path
     if owner.kind.startswith("virtio-balloon") and name.startswith("guest-stats"):
         from fakeqemu.hardware.balloon import property_of
 
         return True, property_of(registry, name)
-    if name == "vectors" and here and name not in owner.options:
-        return _vectors(registry, owner)
     if name in owner.values and (here or name in owner.options):
         return True, owner.values[name]
-    if (
-        name in owner.options
-        and view.entry(name) is not None
-        and (here or view.path.endswith("/virtio-backend"))
-    ):
-        return True, converted(registry, view.entry(name)[1], owner.options[name])
+    entry = view.entry(name) if name in owner.options else None
+    if entry is not None and (here or view.path.endswith("/virtio-backend")):
+        return True, converted(registry, entry[1], owner.options[name])
     return _NO
 
 
@@ -115,9 +122,9 @@ def _placed(owner: Object, name: str) -> tuple[bool, Any]:
             return True, f"{place >> 3:02x}.{place & 7:x}"
     elif room.kind == "SCSI" and name in ("channel", "scsi-id", "lun"):
         return True, place[("channel", "scsi-id", "lun").index(name)]
-    elif room.kind == "virtio-serial-bus" and name == "nr":
-        return True, place
-    elif room.kind == "virtual-css-bus" and name == "dev_id":
+    elif (room.kind == "virtio-serial-bus" and name == "nr") or (
+        room.kind == "virtual-css-bus" and name == "dev_id"
+    ):
         return True, place
     return _NO
 
@@ -184,10 +191,6 @@ def _time(seconds: int) -> dict[str, int]:
     year, month, day, hour, minute, second = broken_down(seconds)
     return {"tm_year": year - 1900, "tm_sec": second, "tm_hour": hour, "tm_min": minute, "tm_mon": month - 1,
             "tm_mday": day}  # fmt: skip
-
-
-def _board(view: View, name: str) -> tuple[bool, Any]:
-    return _from_board(view.registry, view.path, name)
 
 
 def _from_board(registry: Registry, path: str, name: str) -> tuple[bool, Any]:
