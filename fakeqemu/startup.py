@@ -55,7 +55,7 @@ def _plan(machine: FakeQemu) -> None:
 
 
 def _open(machine: FakeQemu, chardev: Chardev) -> None:
-    """Open what is no socket; a file only where files are real."""
+    """Open what is no socket."""
     if chardev.backend == "pty":
         machine.do(0, OpenPty(chardev.id))
     else:

@@ -18,14 +18,16 @@ def hardware_clock_set(machine: FakeQemu, offset_s: int) -> None:
 
 
 def _path(machine: FakeQemu) -> str:
+    """Where the board has its clock."""
     from fakeqemu.hardware import registry_of
+    from fakeqemu.hardware.tree import look
 
-    for path in _CLOCKS:
-        found = registry_of(machine).find(path)
-        if found is not None:
-            return found.path
-    return _CLOCKS[0]
+    where = "/machine/unattached"
+    unattached = look(registry_of(machine), where)
+    for name, kind in unattached.listed() if unattached is not None else ():
+        if kind.removeprefix("child<").rstrip(">") in _CLOCKS:
+            return f"{where}/{name}"
+    return "/machine/rtc"
 
 
-#: Where the clock is: on pc, on q35.
-_CLOCKS = ("/machine/rtc",)
+_CLOCKS = ("mc146818rtc", "pl031", "goldfish_rtc", "spapr-rtc")

@@ -228,11 +228,13 @@ def _object(registry: Registry, path: str, top: list[str]) -> View | None:
 
 
 def _chardev(registry: Registry, path: str, top: list[str]) -> View | None:
-    chardevs = registry.machine.line.chardevs
+    from fakeqemu.chardevs import chardevs_of
+
+    chardevs = chardevs_of(registry.machine).all
     if len(top) == 2:
-        return container(registry, path, {name: f"chardev-{it.backend}" for name, it in chardevs.items()})
+        return container(registry, path, {name: f"chardev-{it.kind}" for name, it in chardevs.items()})
     if len(top) == 3 and top[2] in chardevs:
-        kind = f"chardev-{chardevs[top[2]].backend}"
+        kind = f"chardev-{chardevs[top[2]].kind}"
         own = [["addr", "SocketAddress"], ["connected", "bool"]] if kind == "chardev-socket" else []
         return View(registry, path, kind, [_TYPE, *own])
     return None
