@@ -149,10 +149,11 @@ class Unplug(Strict):
     """How the guest answers when a device is to be taken away."""
 
     after: Duration | None = Field(None, description="It lets a device go after so long.")
-    refuse: Yes | None = Field(None, description="It never does, and says so where it can.")
+    refuse: Yes | None = Field(None, description="It never does.")
+    error: Yes | None = Field(None, description="It says no (DEVICE_UNPLUG_GUEST_ERROR).")
 
     @model_validator(mode="after")
     def _one(self) -> Unplug:
-        if self.refuse and self.after is not None:
-            raise PydanticCustomError("unplug", "only one of after, refuse")
+        if self.refuse and (self.after is not None or self.error):
+            raise PydanticCustomError("unplug", "a guest that refuses says nothing: not with after, error")
         return self
