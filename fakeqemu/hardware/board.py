@@ -142,13 +142,28 @@ def _numbered(registry: Registry, entries: list[Any], more: int) -> list[Any]:
     return [["type", "string"], *([name, kinds[name]] for name in reversed(walked))]
 
 
+_nodes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+
+
+def _bus_nodes(registry: Registry) -> list[tuple[str, str]]:
+    """Recorded path and type of the board's buses; the same for all machines of a board."""
+    tree = board_tree(registry)
+    key = (registry.facts.path or "", f"{registry.family} {len(tree)}")
+    found = _nodes.get(key)
+    if found is None:
+        found = _nodes[key] = [
+            (path, kind)
+            for path, (kind, _) in tree.items()
+            if kind in BUS_KINDS and kind != "System" and not kind.startswith("virtio-")
+        ]
+    return found
+
+
 def board_buses(registry: Registry) -> Bus:
     """The system bus, with the buses of the board below it."""
     root = Bus("main-system-bus", "System", "/machine/unattached/sysbus", None, hot=False)
     pci: Bus | None = None
-    for path, (kind, _) in board_tree(registry).items():
-        if kind not in BUS_KINDS or kind == "System" or kind.startswith("virtio-"):
-            continue
+    for path, kind in _bus_nodes(registry):
         name = path.rpartition("/")[2]
         place = moved(registry, f"/{path}")
         bus = Bus(_NAMES.get(name, name), kind, place, None, hot=_hot(registry, kind))

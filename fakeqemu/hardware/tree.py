@@ -66,11 +66,15 @@ class View:
 
     def entry(self, name: str) -> Any:
         """The recorded entry of a property, or None."""
-        ident = self.names[1] if self.names is not None else None
-        for entry in self.entries:
-            if entry[0] == name or (ident is not None and own_name(entry[0], ident) == name):
-                return entry
-        return None
+        if self.names is None:
+            return next((entry for entry in self.entries if entry[0] == name), None)
+        found = _index(self.entries).get(name)
+        if found is not None:
+            return found
+        ident = self.names[1]
+        if not ident or not name.startswith(ident):
+            return None
+        return _index(self.entries).get(f"x{name[len(ident) :]}")
 
     def get(self, name: str) -> Any:
         """The value of a property.
@@ -106,6 +110,20 @@ class View:
         value = value.replace("$", names[0])
         head, dot, tail = value.rpartition("/")
         return f"{head}{dot}{own_name(tail, names[1])}" if tail != value else value
+
+
+#: Recorded entries by name, for those that are large and asked for one by one; with them, so that they stay.
+_indexes: dict[int, tuple[list[Any], dict[str, Any]]] = {}
+
+
+def _index(entries: list[Any]) -> dict[str, Any]:
+    """Entries of a recorded kind by name. Kinds are shared by all machines, so there are not many."""
+    found = _indexes.get(id(entries))
+    if found is None or found[0] is not entries:
+        if len(_indexes) >= 1024:
+            _indexes.clear()
+        found = _indexes[id(entries)] = (entries, {entry[0]: entry for entry in entries})
+    return found[1]
 
 
 def own_name(name: str, ident: str | None) -> str:
@@ -249,7 +267,9 @@ def resolve(registry: Registry, path: str) -> tuple[View | None, bool]:
     An absolute path is followed name by name, links included; a partial one is looked for in the whole tree.
     """
     if path.startswith("/"):
-        return _follow(registry, "/", [part for part in path.split("/") if part]), False
+        names = [part for part in path.split("/") if part]
+        # Most paths are canonical; the others lead over links.
+        return look(registry, "/" + "/".join(names)) or _follow(registry, "/", names), False
     parts = [part for part in path.split("/") if part]
     if not parts:
         return None, True

@@ -41,14 +41,18 @@ def begin(registry: Registry) -> None:
         registry.listed["objects"].add(own)
 
 
+_ram_names: dict[str, dict[str, str | None]] = {}
+
+
 def ram_name(registry: Registry) -> str | None:
     """What the machine calls its memory: ``default-ram-id`` of query-machines."""
-    wanted = registry.machine.line.machine
-    for entry in registry.machine.profile.value("query-machines") or ():
-        if entry["name"] == wanted or entry.get("alias") == wanted:
-            found: str | None = entry.get("default-ram-id")
-            return found
-    return None
+    profile, wanted = registry.machine.profile, registry.machine.line.machine
+    names = _ram_names.get(profile.path)
+    if names is None:
+        names = _ram_names[profile.path] = {}
+        for entry in profile.value("query-machines") or ():
+            names[entry["name"]] = names[entry.get("alias", entry["name"])] = entry.get("default-ram-id")
+    return names.get(wanted)
 
 
 def add(registry: Registry, kind: str, ident: str, options: dict[str, Any]) -> Object:
