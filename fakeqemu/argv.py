@@ -10,7 +10,16 @@ character devices, topology, memory, block devices, network, monitors, devices. 
 from __future__ import annotations
 
 from fakeqemu.keyval import OptionError, number, parse
-from fakeqemu.options import FLAGS, KNOWN_CPUS, KNOWN_DEVICES, MACHINES, WITH_VALUE, X86_LACKS
+from fakeqemu.options import (
+    CHECKED,
+    FLAGS,
+    KNOWN_CPUS,
+    KNOWN_DEVICES,
+    MACHINES,
+    USUAL,
+    WITH_VALUE,
+    X86_LACKS,
+)
 from fakeqemu.parts import ArgvError, Device
 from fakeqemu.readers import READERS
 
@@ -27,6 +36,13 @@ MIB = 1 << 20
 _NO_MACHINE = "unsupported machine type\nUse -machine help to list supported machines"
 
 
+def _usual(name: str, value: str) -> bool:
+    """Whether an option's value is one that need not be checked."""
+    if name == "name" and value.count(",") == 1:
+        return value.startswith("guest=") and value.endswith(",debug-threads=on")
+    return (value in USUAL and name != "audiodev") or value.startswith("{")
+
+
 class CommandLine:
     """The parsed command line. ``output`` is set when QEMU would only print something and leave."""
 
@@ -34,7 +50,8 @@ class CommandLine:
         "accel", "actions", "blockdevs", "chardevs", "cpu", "cpus", "daemonize", "devices", "drives",
         "freeze", "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name",
         "netdevs",
-        "no_defaults", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "target", "topology",
+        "no_defaults", "numa", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "target",
+        "topology",
         "uuid", "vnc", "warnings",
     )  # fmt: skip
 
@@ -69,6 +86,8 @@ class CommandLine:
         self.incoming: str | None = None
         self.output: str | None = None
         self.warnings: list[str] = []
+        #: The numbers of the NUMA nodes.
+        self.numa: list[int] = []
         self.last: dict[str, str] = {}
         #: None for the x86 programs, whose facts stand here.
         self.target: Target | None = None
@@ -114,15 +133,27 @@ class CommandLine:
 
     def _one(self, name: str, value: str, text: str) -> None:
         reader = READERS.get(name)
-        if reader is None:
-            return
         try:
-            reader(self, value, text)
+            if name in CHECKED and not _usual(name, value):
+                from fakeqemu.optionvalues import check
+
+                check(self, name, value, text)
+            if reader is not None:
+                reader(self, value, text)
         except OptionError as error:
             raise self._error(f"{text}: {error}") from None
 
     def _error(self, text: str) -> ArgvError:
-        return ArgvError(f"{self.program}: {text}\n")
+        said = "".join([f"{self.program}: {warning}\n" for warning in self.warnings])
+        return ArgvError(f"{said}{self.program}: {text}\n")
+
+    def error(self, text: str) -> ArgvError:
+        """QEMU's message, with what it has warned of before."""
+        return self._error(text)
+
+    def warn(self, text: str) -> None:
+        """Say something on standard error when the start is under way."""
+        self.warnings.append(text)
 
     def _flag(self, name: str) -> None:
         if name == "S":
@@ -158,7 +189,7 @@ class CommandLine:
             if monitor.chardev not in self.chardevs:
                 raise self._error(f'{monitor.text}: chardev "{monitor.chardev}" not found')
 
-    def _topology(self) -> None:  # noqa: C901 - QEMU's own rule, in its order
+    def _topology(self) -> None:  # noqa: C901, PLR0912 - QEMU's own rule, in its order
         smp = parse(self.last["smp"], "cpus") if "smp" in self.last else {}
         given: dict[str, int] = {}
         for key, value in smp.items():

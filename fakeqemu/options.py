@@ -7,7 +7,17 @@ path, so they stand in code and not in the profile.
 
 from __future__ import annotations
 
-__all__ = ["ALIASES", "FLAGS", "KNOWN_CPUS", "KNOWN_DEVICES", "MACHINES", "WITH_VALUE", "X86_LACKS"]
+__all__ = [
+    "ALIASES",
+    "CHECKED",
+    "FLAGS",
+    "KNOWN_CPUS",
+    "KNOWN_DEVICES",
+    "MACHINES",
+    "USUAL",
+    "WITH_VALUE",
+    "X86_LACKS",
+]
 
 #: Options that take an argument.
 WITH_VALUE = frozenset(
@@ -66,3 +76,19 @@ KNOWN_DEVICES = frozenset(
 )
 #: Options that QEMU knows, but not for x86.
 X86_LACKS = frozenset(("prom-env", "semihosting", "semihosting-config"))
+#: Options whose values `fakeqemu.optionvalues` checks.
+CHECKED = frozenset(
+    (
+        "add-fd audiodev boot compat display fw_cfg global icount msg name numa overcommit rtc sandbox seed"
+        " set smbios spice tpmdev vga vnc"
+    ).split()
+)
+#: What managers usually give them: right, so that nothing need be loaded to check it.
+USUAL = frozenset(
+    (
+        "none mem-lock=off mem-lock=on timestamp=on base=utc base=localtime base=utc,driftfix=slew strict=on"
+        " menu=on,strict=on std kvm-pit.lost_tick_policy=delay ICH9-LPC.disable_s3=1 ICH9-LPC.disable_s4=1"
+        " PIIX4_PM.disable_s3=1 PIIX4_PM.disable_s4=1 ICH9-LPC.noreboot=off"
+        " on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+    ).split()
+)

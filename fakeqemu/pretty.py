@@ -1,6 +1,6 @@
-"""Messages as ``-qmp-pretty`` writes them: four spaces a level, each line with its own end.
+r"""Messages as ``-qmp-pretty`` writes them: four spaces a level, each line with its own end.
 
-Knows qobject/json-writer.c and monitor/monitor.c (every newline leaves as ``\\r\\n``) of QEMU 7.2. Must not
+Knows qobject/json-writer.c and monitor/monitor.c (every newline leaves as ``\r\n``) of QEMU 7.2. Must not
 know QMP.
 """
 

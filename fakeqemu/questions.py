@@ -76,7 +76,8 @@ def descends(name: str | None, top: str, parents: dict[str, str | None]) -> bool
 
 def expansions(models: list[str], arch: str) -> list[dict[str, Any]]:
     """The questions of ``query-cpu-model-expansion``: every model as it is; base and host as libvirt does."""
-    names = [*models, *(("base",) if arch in ("x86_64", "i386") else ()), "nonesuch"]
+    more = ("host", "base") if arch in ("x86_64", "i386") else ("host",)
+    names = [*models, *(name for name in more if name not in models), "nonesuch"]
     asked = [{"type": kind, "model": {"name": name}} for name in names for kind in ("static", "full")]
     asked += [
         {"type": kind, "model": {"name": "host", "props": props}}

@@ -38,11 +38,7 @@ def _json(value: str) -> dict[str, Any]:
 
 
 def _name(line: CommandLine, value: str, _text: str) -> None:
-    pairs = parse(value, "guest")
-    for key in pairs:
-        if key not in ("guest", "process", "debug-threads"):
-            raise OptionError(f"Invalid parameter '{key}'")
-    line.name = pairs.get("guest")
+    line.name = parse(value, "guest").get("guest")
 
 
 _UUID = (8, 4, 4, 4, 12)
@@ -339,23 +335,13 @@ def _incoming(line: CommandLine, value: str, _text: str) -> None:
     line.incoming = value
 
 
-def _only(*known: str) -> Callable[[CommandLine, str, str], None]:
-    def read(_line: CommandLine, value: str, _text: str) -> None:
-        for key in parse(value, known[0]):
-            if key not in known:
-                raise OptionError(f"Invalid parameter '{key}'")
-
-    return read
-
-
 READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
     "M": _machine, "accel": _accel, "action": _action, "blockdev": _blockdev, "cdrom": _disk, "chardev":
     _chardev,
     "cpu": _cpu, "device": _device, "drive": _drive, "hda": _disk, "hdb": _disk, "hdc": _disk, "hdd": _disk,
     "incoming": _incoming, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,
-    "msg": _only("timestamp", "guest-name"), "name": _name, "netdev": _netdev, "object": _object,
-    "overcommit": _only("mem-lock", "cpu-pm"), "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp_pretty,
-    "sandbox": _only("enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"),
+    "name": _name, "netdev": _netdev, "object": _object,
+    "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp_pretty,
     "serial": _serial,
     "smp": _smp, "spice": _spice, "uuid": _uuid, "vnc": _vnc, "watchdog-action": _watchdog_action,
 }  # fmt: skip

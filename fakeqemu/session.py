@@ -91,12 +91,11 @@ class Session(Channel):
         """Look at what was read: out-of-band commands are carried out, the others queued."""
         while self.inbox and not self._suspended and not machine.dead:
             value, error = self.inbox.pop(0)
-            if self.oob and error is None and type(value) is dict and "exec-oob" in value:
-                if "execute" not in value:
-                    from fakeqemu.dispatch import dispatch
+            if self.oob and type(value) is dict and "exec-oob" in value and "execute" not in value:
+                from fakeqemu.dispatch import dispatch
 
-                    dispatch(machine, self, value, None)
-                    continue
+                dispatch(machine, self, value, None)
+                continue
             self.queue.append((value, error))
             self._suspended = not self.oob or len(self.queue) == QUEUE
 
