@@ -103,7 +103,7 @@ def _understand(machine: FakeQemu, session: Session, request: Request, message: 
         raise CommandError("GenericError", f"The command {name} does not support OOB")
     if command is not None and not command.checked:
         return
-    if command is None or command.takes:
+    if command is None or (command.takes and (request.arguments or name != NEGOTIATE)):
         if name == NEGOTIATE and not request.arguments:
             return  # nothing to check, and nothing to load for it
         from fakeqemu.schema import check

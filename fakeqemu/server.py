@@ -306,13 +306,11 @@ class Server:
 
     def _take_descriptors(self, handed: list[tuple[int, list[int]]]) -> None:
         """Give the descriptors their numbers; close the server's."""
-        above = max([2, *(place for _, places in handed for place in places)]) + 1
+        above = max([2, *self._handlers, self._woken, self._epoll.fileno(), *(fd for fd, _ in handed)])
+        above = max([above, *(place for _, places in handed for place in places)]) + 1
+        # Nothing is open from there on but what is moved there now.
         moved = [(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above), places) for fd, places in handed]
-        kept = {fd for fd, _ in moved}
-        for name in posix.listdir("/proc/self/fd"):
-            if int(name) not in kept:
-                with suppress(OSError):  # the descriptor of the list itself
-                    posix.close(int(name))
+        posix.closerange(0, above)
         null = posix.open("/dev/null", posix.O_RDWR)
         for fd in range(3):
             if fd != null:
