@@ -177,21 +177,35 @@ class System:
         plugged = len(registry.cpus) if registry is not None else 0
         return list(range(plugged or self.guest.machine.line.cpus))
 
-    def disks(self) -> list[tuple[str, str]]:
-        """The disks: what the guest calls each, and the sort of its bus."""
+    def disks(self) -> list[tuple[str, dict[str, Any]]]:
+        """The disks: what the guest calls each, and its address as the agent tells it."""
+        devices = self._devices()
         counts: dict[str, int] = {}
         found = []
-        for device in self._devices():
-            if device.kind.startswith("virtio-blk"):
-                sort, bus = "vd", "virtio"
-            elif device.kind in ("scsi-hd", "scsi-disk", "scsi-block"):
-                sort, bus = "sd", "scsi"
-            elif device.kind == "ide-hd":
-                sort, bus = "sd", "sata"
+        for device in devices:
+            kind, options = device.kind, device.options
+            if kind.startswith("virtio-blk"):
+                sort, bus, unit, pci = "vd", "virtio", 0, _place(options)
+            elif kind in ("scsi-hd", "scsi-disk", "scsi-block"):
+                owner = str(options.get("bus", "")).partition(".")[0]
+                controller = next((one for one in devices if one.id == owner), None)
+                sort, bus, unit = "sd", "scsi", _number(options.get("lun", 0))
+                pci = _place(controller.options if controller is not None else {})
+            elif kind == "ide-hd":
+                sort, bus, unit = "sd", "sata", _number(str(options.get("bus", "ide.0")).rpartition(".")[2])
+                pci = (0, 0x1F, 2) if "q35" in self.guest.machine.line.machine else (0, 1, 1)
             else:
                 continue
             number = counts[sort] = counts.get(sort, -1) + 1
-            found.append((f"{sort}{chr(97 + number % 26)}", bus))
+            name = f"{sort}{chr(97 + number % 26)}"
+            address: dict[str, Any] = {
+                "bus-type": bus, "bus": 0, "unit": unit, "target": _number(options.get("scsi-id", 0)),
+                "dev": f"/dev/{name}",
+                "pci-controller": {"bus": pci[0], "slot": pci[1], "domain": 0, "function": pci[2]},
+            }  # fmt: skip
+            if options.get("serial"):
+                address["serial"] = str(options["serial"])
+            found.append((name, address))
         return found
 
     # -- state ----------------------------------------------------------------------------------------------
@@ -225,6 +239,22 @@ class System:
             self.passwords = {str(user): str(word) for user, word in value["passwords"].items()}
         if isinstance(value.get("keys"), dict):
             self.keys = {str(user): list(map(str, keys)) for user, keys in value["keys"].items()}
+
+
+def _number(text: object) -> int:
+    """A number as an option has it; 0 for what is none."""
+    word = str(text).lower()
+    try:
+        return int(word, 16 if word.startswith("0x") else 10)
+    except ValueError:
+        return 0
+
+
+def _place(options: dict[str, Any]) -> tuple[int, int, int]:
+    """Bus, slot and function that a guest sees, of a device with these options: bus n is behind port n."""
+    bus = str(options.get("bus", "")).rpartition(".")[2]
+    slot, _, function = str(options.get("addr", "0x2")).partition(".")
+    return _number(bus), _number(slot), _number(function)
 
 
 def _interface(name: str, mac: str, addresses: list[str], seconds: int) -> dict[str, Any]:

@@ -173,21 +173,11 @@ def _cpustats(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
 # -- disks and file systems ------------------------------------------------------------------------
 
 
-def _address(name: str, bus: str, unit: int) -> dict[str, Any]:
-    return {
-        "bus-type": bus, "bus": 0, "unit": unit, "target": 0, "dev": f"/dev/{name}",
-        "pci-controller": {"bus": 0, "slot": 2 + unit, "domain": 0, "function": 0},
-    }  # fmt: skip
-
-
 def _disks(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {
-            "name": f"/dev/{name}", "dependencies": [], "partition": False,
-            "address": _address(name, bus, unit),
-        }
-        for unit, (name, bus) in enumerate(agent.guest.system.disks())
-    ]  # fmt: skip
+        {"name": f"/dev/{name}", "dependencies": [], "partition": False, "address": address}
+        for name, address in agent.guest.system.disks()
+    ]
 
 
 def _diskstats(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
@@ -203,18 +193,19 @@ def _diskstats(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
         "weight-ticks": 1000 + 2 * seconds,
     }  # fmt: skip
     return [
-        {"name": name, "stats": stats, "minor": 16 * unit, "major": 254 if bus == "virtio" else 8}
-        for unit, (name, bus) in enumerate(agent.guest.system.disks())
+        {"name": name, "stats": stats, "minor": 16 * unit, "major": 254 if name.startswith("vd") else 8}
+        for unit, (name, _address) in enumerate(agent.guest.system.disks())
     ]
 
 
 def _filesystems(agent: Agent, _: dict[str, Any]) -> list[dict[str, Any]]:
     disks = agent.guest.system.disks()
-    name, bus = disks[0] if disks else ("vda", "virtio")
+    name, address = disks[0] if disks else ("vda", None)
     return [
         {
             "name": f"{name}1", "total-bytes": 20 << 30, "mountpoint": "/",
-            "disk": [_address(name, bus, 0)] if disks else [], "used-bytes": 3 << 30, "type": "ext4",
+            "used-bytes": 3 << 30, "type": "ext4",
+            "disk": [] if address is None else [{**address, "dev": f"/dev/{name}1"}],
         }
     ]  # fmt: skip
 

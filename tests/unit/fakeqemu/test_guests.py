@@ -440,3 +440,25 @@ def test_an_agent_that_is_plugged_in_while_it_runs():
     vm.write(conn, b'{"execute":"guest-ping"}')
     assert vm.take(conn) == b'{"return": {}}\n'
     assert {entry["label"]: entry["frontend-open"] for entry in vm.q("query-chardev")}["late"] is True
+
+
+def test_disks_have_the_addresses_that_a_manager_gave_them():
+    blocks = [("-blockdev", f"null-co,node-name=n{number},size=1M") for number in range(3)]
+    vm = Vm(
+        more=(
+            *(word for pair in blocks for word in pair),
+            "-device", "virtio-blk-pci,drive=n0,id=d0,bus=pci.0,addr=0x5,serial=abc",
+            "-device", "virtio-scsi-pci,id=scsi0,bus=pci.0,addr=0x6",
+            "-device", "scsi-hd,drive=n1,bus=scsi0.0,scsi-id=1,lun=2",
+            "-device", "ide-hd,drive=n2,bus=ide.1",
+        )
+    )  # fmt: skip
+    vm.q("cont")
+    addresses = {disk["name"]: disk["address"] for disk in vm.agent("guest-get-disks")}
+    assert addresses["/dev/vda"]["pci-controller"] == {"domain": 0, "bus": 0, "slot": 5, "function": 0}
+    assert addresses["/dev/vda"]["serial"] == "abc"
+    assert addresses["/dev/sda"].items() >= {"bus-type": "scsi", "target": 1, "unit": 2}.items()
+    assert addresses["/dev/sda"]["pci-controller"]["slot"] == 6
+    assert addresses["/dev/sdb"].items() >= {"bus-type": "sata", "unit": 1}.items()
+    assert vm.agent("guest-get-fsinfo")[0]["disk"][0]["dev"] == "/dev/vda1"
+    assert [entry["name"] for entry in vm.agent("guest-get-diskstats")] == ["vda", "sda", "sdb"]
