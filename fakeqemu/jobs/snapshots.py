@@ -172,6 +172,7 @@ def save(
             image.add_snapshot(tag, made_ns // 1000 * 1000, _clock_ns(machine), size if node is place else 0)
     _kept(machine).states[place.name, tag] = saved(machine)
     migration.announce("completed")
+    migration.took_snapshot()
     if running:
         guest.resume(machine)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fakeqemu.actions import Accept, Adopt, Close, CloseListener, Listen, Send, Stderr, Unlink
 from fakeqemu.channel import Acceptor, Channel, close_all
 from fakeqemu.migration import stream
+from fakeqemu.migration.memory import devices_of
 from fakeqemu.migration.part import migration_of
 from fakeqemu.registry import CommandError, Deferred
 
@@ -62,6 +63,7 @@ class Incoming(Channel):
         "_closed",
         "_machine",
         "_parts",
+        "_ran",
         "_reader",
         "_ready",
         "listening",
@@ -80,7 +82,7 @@ class Incoming(Channel):
         self._reader = stream.Reader()
         self._parts: list[tuple[str, Any]] = []
         self._ready: Callable[[str | None], None] | None = None
-        self._closed = False
+        self._closed = self._ran = False
 
     # -- listening ------------------------------------------------------------------------------------------
 
@@ -265,6 +267,7 @@ class Incoming(Channel):
     def _go_on(self, value: Any) -> None:
         """The guest goes on as it was, unless -S holds it back (process_incoming_migration_bh)."""
         machine = self._machine
+        machine.watchers.append(self._runs)
         state = value.get("runstate") if isinstance(value, dict) else None
         if state != "running" and isinstance(state, str):
             machine.change(state if state in _STATES else "paused")
@@ -276,6 +279,22 @@ class Incoming(Channel):
             if machine.boot_done is None:
                 machine.boot_done = machine.now_ns
             guest.resume(machine)
+
+    def _runs(self, old: str, new: str) -> None:
+        """Once it runs, a virtio-serial port says whether the guest has it open (virtio_serial_post_load)."""
+        del old
+        machine = self._machine
+        if new != "running" or self._ran:
+            return
+        self._ran = True
+        chardevs = machine.parts.get("chardevs")
+        opened = chardevs.open_ports if chardevs is not None else ()
+        for kind, ident, options in devices_of(machine):
+            if kind == "virtserialport" and ident and options.get("chardev") not in opened:
+                machine.afterwards(self._closed_port(ident))
+
+    def _closed_port(self, ident: str) -> Callable[[], None]:
+        return lambda: self._machine.emit("VSERPORT_CHANGE", {"open": False, "id": ident})
 
     # -- failure --------------------------------------------------------------------------------------------
 

@@ -108,6 +108,8 @@ class GuestMemory:
                 break
         if "riscv" in target:
             name, rest = "riscv_virt_board.ram", _RISCV
+        if line.machine_options.get("acpi") == "off" or "-no-acpi" in machine.argv:
+            rest = tuple(block for block in rest if not block[0].startswith("/rom@"))
         found = [(str(line.machine_options.get("memory-backend") or name), line.ram), *rest]
         for kind, ident, options in devices_of(machine):
             sizes = _DEVICES.get(kind, ())

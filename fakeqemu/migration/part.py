@@ -70,6 +70,15 @@ class Migration:
         if "events" in self.capabilities:
             self._machine.emit("MIGRATION_PASS", {"pass": number})
 
+    def took_snapshot(self) -> None:
+        """The state went into an image: query-migrate tells of it as of a migration (savevm)."""
+        from fakeqemu.migration.outgoing import Outgoing
+        from fakeqemu.migration.uri import Target
+
+        self.unstarted, self.error = "none", None
+        self.outgoing = Outgoing(self._machine, Target("fd", ""), None)
+        self.outgoing.at_once()
+
     def saved(self) -> Any:
         """What moves with the guest: how much of its memory is not zero."""
         return {"nonzero": self.memory.nonzero}

@@ -16,24 +16,27 @@ __all__ = ["restored", "saved"]
 #: Where a part that is not there yet is made: module and function.
 _MAKERS = {
     "migration": ("fakeqemu.migration.part", "migration_of"),
-    "hardware": ("fakeqemu.hardware", "registry_of"),
-    "block": ("fakeqemu.block", "graph_of"),
-    "jobs": ("fakeqemu.jobs", "engine_of"),
-    "guest": ("fakeqemu.guests", "guest_of"),
-    "guests": ("fakeqemu.guests", "guest_of"),
+    "hardware": ("fakeqemu.hardware.registry", "registry_of"),
+    "block": ("fakeqemu.block.graph", "graph_of"),
+    "chardevs": ("fakeqemu.chardevs.table", "chardevs_of"),
+    "displays": ("fakeqemu.displays.screens", "displays_of"),
+    "guest": ("fakeqemu.guests.inside", "guest_of"),
+    "jobs": ("fakeqemu.jobs.engine", "engine_of"),
+    "networks": ("fakeqemu.networks.clients", "networks_of"),
 }
 
 
 def saved(machine: FakeQemu) -> dict[str, Any]:
-    """The state of every part that keeps one, by name, in the order in which they were made."""
+    """The state of every part that has one, by name, in the order in which they were made."""
     from fakeqemu.migration.part import migration_of
 
     migration_of(machine)
     found: dict[str, Any] = {}
     for name, part in list(machine.parts.items()):
         save = getattr(part, "saved", None)
-        if callable(save):
-            found[name] = save()
+        value = save() if callable(save) else None
+        if value is not None:
+            found[name] = value
     return found
 
 
