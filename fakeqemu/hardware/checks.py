@@ -274,7 +274,7 @@ def check_wanted(registry: Registry, thing: Object) -> None:
     else:
         refusal = (registry.facts.get("refusals") or {}).get(thing.kind)
         if refusal and not thing.options and refusal[1] != "?" and not _about_places(refusal[1]):
-            raise CommandError(refusal[0], refusal[1])
+            raise CommandError(refusal[0], refusal[1].replace("(null)", thing.id or "(null)"))
     _boot_index(registry, thing)
 
 

@@ -165,6 +165,12 @@ def _vsock(registry: Registry, thing: Object) -> None:
         raise _error("vhost-vsock: failed to open vhost device: No such file or directory")
 
 
+def _rdma(registry: Registry, thing: Object) -> None:
+    del registry
+    place = thing.place if isinstance(thing.place, int) else 0
+    raise _error(f"Device on {place >> 3:x}.0 must be vmxnet3")
+
+
 def _memdev(text: str) -> Check:
     def check(registry: Registry, thing: Object) -> None:
         del registry
@@ -185,5 +191,5 @@ DEMANDS: tuple[tuple[str, Check], ...] = (
     ("usb-mouse", _hid), ("usb-serial", _chardev_required), ("usb-braille", _chardev_required),
     ("usb-redir", _redir), ("nvme-ns", _drive), ("nvme", _nvme), ("vfio-pci", _vfio),
     ("vhost-vsock-", _vsock),
-    ("ivshmem-plain", _memdev("You must specify a 'memdev'")),
+    ("pvrdma", _rdma), ("ivshmem-plain", _memdev("You must specify a 'memdev'")),
 )  # fmt: skip

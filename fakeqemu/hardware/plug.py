@@ -112,6 +112,9 @@ def bus_type(registry: Registry, model: str) -> str | None:
     text: str = ((registry.facts.get("refusals none") or {}).get(model) or ["", ""])[1]
     if text.startswith("No '"):
         return text[4:].partition("'")[0]
+    there: str = ((registry.facts.get("refusals") or {}).get(model) or ["", ""])[1]
+    if there.startswith("Bus 'main-system-bus'"):
+        return "System"
     return None
 
 

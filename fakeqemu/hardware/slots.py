@@ -7,6 +7,7 @@ Knows hw/pci/pci.c, hw/usb/bus.c, hw/scsi/scsi-bus.c, hw/char/virtio-serial-bus.
 from __future__ import annotations
 
 from fakeqemu.hardware.buses import fits
+from fakeqemu.hardware.objects import Object
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from fakeqemu.hardware.buses import Bus
-    from fakeqemu.hardware.objects import Object
 
     _Held: TypeAlias = dict[int, tuple[str, str | None, bool]]
 
@@ -144,7 +144,14 @@ def _usb(thing: Object, bus: Bus) -> str:
         if str(wanted) not in free or str(wanted) in used:
             raise _error(f"usb port {wanted} (bus {bus.name}) not found (in use?)")
         return str(wanted)
-    place = next((name for name in free if name not in used), None)
+    places = [name for name in free if name not in used]
+    place = places[0] if places else None
+    if len(places) == 1 and thing.kind != "usb-hub":
+        # usb_claim_port: QEMU puts a hub of its own into the last port.
+        hub = Object(thing.registry, "usb-hub", None, f"/machine/unattached/{bus.name}-hub", {})
+        hub.place = place
+        bus.devices.append(hub)
+        return f"{place}.1"
     if place is None:
         raise _error(f"tried to attach usb device {thing.kind} to a bus with no free ports")
     return place
