@@ -183,14 +183,14 @@ class System:
         counts: dict[str, int] = {}
         found = []
         for device in devices:
-            kind, options = device.kind, device.options
+            kind, options = device.kind, _options(device)
             if kind.startswith("virtio-blk"):
                 sort, bus, unit, pci = "vd", "virtio", 0, _place(options)
             elif kind in ("scsi-hd", "scsi-disk", "scsi-block"):
                 owner = str(options.get("bus", "")).partition(".")[0]
                 controller = next((one for one in devices if one.id == owner), None)
                 sort, bus, unit = "sd", "scsi", _number(options.get("lun", 0))
-                pci = _place(controller.options if controller is not None else {})
+                pci = _place(_options(controller) if controller is not None else {})
             elif kind == "ide-hd":
                 sort, bus, unit = "sd", "sata", _number(str(options.get("bus", "ide.0")).rpartition(".")[2])
                 pci = (0, 0x1F, 2) if "q35" in self.guest.machine.line.machine else (0, 1, 1)
@@ -248,6 +248,14 @@ def _number(text: object) -> int:
         return int(word, 16 if word.startswith("0x") else 10)
     except ValueError:
         return 0
+
+
+def _options(device: Any) -> dict[str, Any]:
+    """The options of a device, with the bus that it came to when none was named."""
+    options: dict[str, Any] = device.options
+    if "bus" in options:
+        return options
+    return {**options, "bus": getattr(device, "bus", None) or ""}
 
 
 def _place(options: dict[str, Any]) -> tuple[int, int, int]:
