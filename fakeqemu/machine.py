@@ -480,6 +480,7 @@ class FakeQemu:
             return name in self.profile.names(kind)
 
         self.line.check_machine(known)
+        self.line.check_properties(lambda: self.profile)
         self.line.check_references()
         if self._host is not None and (self.script is None or self.word("images") == "real"):
             if self.line.blockdevs or self.line.drives:

@@ -138,7 +138,9 @@ def take_internal(graph: Graph, arguments: dict[str, Any]) -> None:
         CommandError: QEMU's text.
     """
     device, name = arguments["device"], arguments["name"]
-    node = graph.lookup(device, device)
+    from fakeqemu.jobs.nodes import root_node
+
+    node = root_node(graph.machine, device)
     node.check_op("internal-snapshot")
     if node.read_only:
         raise _fail(f"Device '{device}' is read only")
