@@ -92,7 +92,8 @@ class System:
 
     def knows(self, user: str) -> bool:
         """Whether there is an account of that name."""
-        return any(line.split(":")[0] == user for line in self.files["/etc/passwd"].decode().splitlines())
+        accounts = self.files["/etc/passwd"].decode("utf-8", "replace")
+        return any(line.split(":")[0] == user for line in accounts.splitlines())
 
     def admits(self, user: str, password: str) -> bool:
         """Whether somebody may log in; an account that never got a password takes any."""
@@ -238,7 +239,11 @@ class System:
         if isinstance(value.get("passwords"), dict):
             self.passwords = {str(user): str(word) for user, word in value["passwords"].items()}
         if isinstance(value.get("keys"), dict):
-            self.keys = {str(user): list(map(str, keys)) for user, keys in value["keys"].items()}
+            self.keys = {
+                str(user): [str(key) for key in keys]
+                for user, keys in value["keys"].items()
+                if isinstance(keys, list)
+            }
 
 
 def _number(text: object) -> int:
