@@ -16,7 +16,9 @@ from fakeqemu.options import (
     KNOWN_CPUS,
     KNOWN_DEVICES,
     MACHINES,
+    NEEDY,
     USUAL,
+    USUAL_PROPERTIES,
     WITH_VALUE,
     X86_LACKS,
 )
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fakeqemu.parts import Chardev, Monitor
+    from fakeqemu.profile import Profile
     from fakeqemu.targets import Target
 
 __all__ = ["ArgvError", "CommandLine"]
@@ -288,8 +291,40 @@ class CommandLine:
         if self.cpu is not None and self.cpu not in KNOWN_CPUS and not known("cpu", self.cpu):
             raise self._error(f"unable to find CPU model '{self.cpu}'")
         for device in self.devices:
-            if device.kind not in KNOWN_DEVICES and not known("device", device.kind):
+            usual = self.target is None and device.kind in KNOWN_DEVICES
+            if not usual and not known("device", device.kind):
                 raise self._error(f"{device.text}: '{device.kind}' is not a valid device model name")
+
+    def check_properties(self, profile: Callable[[], Profile]) -> None:
+        """The properties that are not among the usual ones, against those that were recorded.
+
+        Raises:
+            ArgvError: there is no such property, or it cannot have that value.
+        """
+        for key, value in self.machine_options.items():
+            if f"{key}={value}" not in USUAL_PROPERTIES and key not in USUAL_PROPERTIES:
+                from fakeqemu.argvfacts import check_machine_options
+
+                check_machine_options(self, profile())
+                break
+        if self.last.get("cpu", "").find(",") >= 0 or self.cpu == "host":
+            from fakeqemu.argvfacts import check_cpu
+
+            check_cpu(self, profile())
+        for command, things, text in (
+            ("object-add", self.objects, "Parameter '{}' is unexpected"),
+            ("netdev_add", self.netdevs, "Invalid parameter '{}'"),
+        ):
+            for thing in things.values():
+                if not USUAL_PROPERTIES.issuperset(thing.options) or thing.kind in NEEDY:
+                    from fakeqemu.argvfacts import check_member
+
+                    check_member(self, profile(), command, thing, text)
+        for device in self.devices:
+            if not USUAL_PROPERTIES.issuperset(device.options):
+                from fakeqemu.argvfacts import check_device
+
+                check_device(self, profile(), device)
 
     def check_references(self) -> None:
         """What a device or monitor names must exist.

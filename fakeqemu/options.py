@@ -92,3 +92,19 @@ USUAL = frozenset(
         " on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
     ).split()
 )
+#: Properties of machines, devices, objects and networks that managers usually give: nothing is looked up for
+#: these.
+USUAL_PROPERTIES = frozenset(
+    (
+        "accel memory-backend usb=off usb=on dump-guest-core=off dump-guest-core=on graphics=off hpet=off"
+        " acpi=off acpi=on smm=off smm=on vmport=off"
+        " id bus addr drive netdev mac chardev bootindex port chassis multifunction nr name max_outputs index"
+        " size share prealloc policy host-nodes mem-path memdev node fd fds vhost vhostfd vhostfds script"
+        " downscript ifname br filename data format file keyid iv slot serial share-rw removable write-cache"
+        " iothread num-queues rombar romfile ports p2 p3 audiodev cad hotplug device_id channel scsi-id lun"
+        " discard-data merge dump rng free-page-reporting deflate-on-oom disable-legacy disable-modern"
+        " hostfwd restrict net host dns socket-id core-id thread-id die-id"
+    ).split()
+)
+#: Objects and networks that want something: looked at whatever they are given.
+NEEDY = frozenset(("memory-backend-file", "secret"))

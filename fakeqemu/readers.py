@@ -95,7 +95,7 @@ def _accel(line: CommandLine, value: str, _text: str) -> None:
 
 
 def _cpu(line: CommandLine, value: str, _text: str) -> None:
-    line.cpu = value.partition(",")[0]
+    line.cpu, line.last["cpu"] = value.partition(",")[0], value
 
 
 def _pidfile(line: CommandLine, value: str, _text: str) -> None:
@@ -137,6 +137,7 @@ def _chardev(line: CommandLine, value: str, text: str) -> None:
     backend, ident = options.pop("backend", ""), options.pop("id", None)
     if ident is None:
         raise OptionError("chardev: no id specified")
+    _identifier(ident)
     if backend not in _BACKENDS:
         raise OptionError(f"'{backend}' is not a valid char driver name")
     if ident in line.chardevs:
@@ -223,12 +224,27 @@ def _serial(line: CommandLine, value: str, text: str) -> None:
         raise ArgvError(f"{whole}{error}\n{whole}{more}\n") from None
 
 
+def _identifier(name: object) -> None:
+    """id_wellformed() of util/id.c."""
+    if isinstance(name, str) and not (
+        name[:1].isalpha() and name.isascii() and name.translate(_IN_IDENTIFIERS).isalnum()
+    ):
+        raise OptionError(
+            "Parameter 'id' expects an identifier\n"
+            "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter."
+        )
+
+
+_IN_IDENTIFIERS = {ord(sign): "x" for sign in "-._"}
+
+
 def _device(line: CommandLine, value: str, text: str) -> None:
     options: dict[str, Any] = _json(value) if value.startswith("{") else dict(parse(value, "driver"))
     driver = options.pop("driver", None)
     if not isinstance(driver, str):
         raise OptionError("Parameter 'driver' is missing")
     ident = options.get("id")
+    _identifier(ident)
     if ident is not None and any(device.id == ident for device in line.devices):
         raise OptionError(f"Duplicate ID '{ident}' for device")
     line.devices.append(Device(driver, ident, options, text))
@@ -257,6 +273,7 @@ def _object(line: CommandLine, value: str, text: str) -> None:
         if key == "qom-type" and options[key] not in _OBJECTS:
             raise OptionError(f"Parameter 'qom-type' does not accept value '{options[key]}'")
     kind, ident = options.pop("qom-type"), options.pop("id")
+    _identifier(ident)
     if kind.startswith("memory-backend-") and "size" not in options:
         raise OptionError("Parameter 'size' is missing")
     if isinstance(options.get("size"), str):

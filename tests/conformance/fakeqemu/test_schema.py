@@ -1,6 +1,6 @@
 """Hundreds of generated commands, right and wrong, to a real QEMU and to the schema check: the same words.
 
-A command that the visitors find nothing wrong with is not compared: what it does is no business of the schema.
+A command that the visitors find nothing wrong with is not compared: what it does is no matter of schema.
 """
 
 from __future__ import annotations
