@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["act_now", "at_step", "connection", "emitted", "ends", "take", "within"]
 
 
+#: A guest takes so long to do something because of what it has done: else it could do so for ever at one
+#: instant.
+GUEST_NS = 1_000_000
+_ECHOES = ("event", "guest")
+
+
 def ends(do: dict[str, Any]) -> bool:
     """Whether the machine does not survive this."""
     return "exit" in do or "kill" in do
@@ -36,19 +42,17 @@ def act_now(
     """
     rules = machine.rules
     if rule is None or rules is None:
-        _act(machine, do, list(machine.sessions) if conn is None else [conn])
+        _act(machine, do, list(machine.sessions) if conn is None else [conn], None)
         return
     with rules.asleep(rule):
-        _act(machine, do, list(machine.sessions) if conn is None else [conn])
+        _act(machine, do, list(machine.sessions) if conn is None else [conn], rule)
 
 
-def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int]) -> None:
+def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int], rule: OnRule | None) -> None:
     if "emit" in do:
         _emit(machine, do["emit"])
     if "guest" in do:
-        from fakeqemu.guest import ACTS
-
-        ACTS[do["guest"]](machine)
+        _guest(machine, do["guest"], rule)
     if "io_error" in do:
         from fakeqemu.trouble import io_error
 
@@ -61,6 +65,25 @@ def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int]) -> None:
         machine.kill(do["kill"]["signal"], stderr=do["kill"]["stderr"])
     elif "signal" in do:
         _signal(machine, do["signal"])
+
+
+def _guest(machine: FakeQemu, word: str, rule: OnRule | None) -> None:
+    """The guest does something; because of its own doing a little later, and only once at a time."""
+    from fakeqemu.guest import ACTS
+
+    if rule is None or rule.step not in _ECHOES:
+        ACTS[word](machine)
+        return
+    echoes: set[int] = machine.parts.setdefault("echoes", set())
+    if rule.number in echoes:
+        return
+    echoes.add(rule.number)
+
+    def echo() -> None:
+        echoes.discard(rule.number)
+        ACTS[word](machine)
+
+    machine.later(GUEST_NS, echo)
 
 
 def _emit(machine: FakeQemu, words: Any) -> None:

@@ -1,4 +1,4 @@
 """What stands behind the toolbox's commands.
 
-Knows files, programs and click. Must not be imported by the machine or its drivers.
+Knows files, programs and click. Must not know the inside of a machine, and no machine or driver imports it.
 """

@@ -15,13 +15,14 @@ from typing import Any
 from fakeqemu import actions as do
 from fakeqemu.argv import ArgvError, CommandLine
 from fakeqemu.check import check_text
+from fakeqemu.deeds import GUEST
 from fakeqemu.options import FLAGS, WITH_VALUE
 from fakeqemu.profile import profile_for
 from tests.helpers.puppet import ARGV, SECOND, Puppet
 
 __all__ = ["TARGETS", "HangError", "again", "replay"]
 
-#: Steps that one input may lead to before it counts as a hang.
+#: Steps that one input may lead to at one instant before it counts as a hang.
 MAX_STEPS = 20_000
 _MANY = [
     "-blockdev", '{"driver":"null-co","node-name":"a","size":1048576,"read-zeroes":true}',
@@ -63,11 +64,14 @@ class Steady(Puppet):
     def __init__(self, *rules: dict[str, Any], argv: list[str]) -> None:
         super().__init__(*rules, argv=argv)
         self.steps = 0
+        self.instant = 0
 
     def _act(self, action: do.Action) -> None:
+        if self.now != self.instant:
+            self.instant, self.steps = self.now, 0
         self.steps += 1
         if self.steps > MAX_STEPS:
-            raise HangError(f"still busy after {MAX_STEPS} steps: {action!r}")
+            raise HangError(f"still at the same instant after {MAX_STEPS} steps: {action!r}")
         if isinstance(action, do.Connect):
             self._plan(self.machine.opened(self.now, action.conn, "Connection refused"))
             return
@@ -503,10 +507,88 @@ def script(chance: Random) -> None:
     assert all(line >= 1 and column >= 1 and message for line, column, message in mistakes)
 
 
+#: What a deed may say; the grammar knows which of them fit together.
+DEEDS: dict[str, tuple[Any, ...]] = {
+    "delay": ("0", "3s", {"uniform": ["0", "2s"]}, {"pareto": {"scale": "1ms", "shape": 1}, "max": "5s"}),
+    "stall": ("1ms", "5s"),
+    "error": ({"desc": "no"}, {"class": "DeviceNotFound", "desc": ""}),
+    "drop": (True,), "garbage": ("}", ""), "oversize": (2, "1KiB"), "reply": (5, [], {"a": None}),
+    "id": (7, "none", {}), "lie": ({"a.b": 1}, {"*": None}, {"0.x": "", "running": 5}),
+    "omit": (["*"], ["a.b", "0"]), "extra": (True, {"x": 1}), "respell": (True,), "duplicate": (1, 5),
+    "reorder": (True, {"after": 3, "within": "1s"}), "split": (True, {"size": 9, "gap": "1ms"}),
+    "corrupt": (1, 40), "truncate": (0, 9),
+    "emit": ({"event": "STOP"}, [{"event": "RESUME", "after": "1s"}, {"event": "SHUTDOWN"}]),
+    "guest": GUEST, "io_error": ({}, {"nospace": True}, {"device": "b", "operation": "read"}),
+    "close": (True,), "slow": ("1KiB/s",), "stop_reading": (True, "1s"),
+    "signal": ("SIGTERM", "SIGHUP", "SIGUSR1"),
+}  # fmt: skip
+
+
+def rule(chance: Random) -> dict[str, Any]:
+    """A rule that the grammar accepts, most of the time."""
+    from fakeqemu.deeds import STEPS, TIMED
+
+    step = chance.choice(("time", *STEPS))
+    allowed = [word for word in (TIMED if step == "time" else STEPS[step]) if word in DEEDS]
+    words = chance.sample(allowed, min(len(allowed), chance.choice((1, 1, 2, 3))))
+    found: dict[str, Any] = {"do": {word: chance.choice(DEEDS[word]) for word in words}}
+    if step == "time":
+        found["at"] = chance.choice(("0", "1s", "1500ms"))
+        if chance.random() < 0.3:
+            found |= {"every": "700ms", "count": 4}
+        return found
+    found["on"] = step
+    if chance.random() < 0.4:
+        found["skip"] = chance.randrange(4)
+    if chance.random() < 0.5:
+        found["probability"] = 0.5
+    if chance.random() < 0.3:
+        found["when"] = "after"
+    return found
+
+
+def deeds(chance: Random) -> None:
+    """Rules of any sort, and a conversation under them."""
+    from fakeqemu.grammar import script_mistakes
+
+    rules = [
+        one for one in (rule(chance) for _ in range(chance.randrange(1, 5))) if not script_mistakes([one])
+    ]
+    puppet = Steady(*rules, argv=FULL)
+    puppet.start()
+    puppet.calm()
+    commands = (
+        "query-status",
+        "stop",
+        "cont",
+        "system_reset",
+        "query-block",
+        "system_powerdown",
+        "nonsense",
+        "quit",
+    )
+    for _ in range(chance.randrange(1, 15)):
+        if puppet.ended is not None:
+            return
+        waiting = [name for name in puppet.accepting if name in ("charmonitor", "charchannel0")]
+        if waiting and chance.random() < 0.5:
+            puppet.connect(chance.choice(waiting))
+        conns = [conn for conn in puppet.machine.channels if conn > 0]
+        puppet.steps = 0
+        if conns:
+            command = chance.choice(("qmp_capabilities", "guest-ping", *commands))
+            puppet.write(chance.choice(conns), json.dumps({"execute": command, "id": 1}).encode() + b"\n")
+        puppet.calm()
+        if conns and chance.random() < 0.1:
+            puppet.hang_up(chance.choice(conns))
+        if chance.random() < 0.05:
+            puppet.signal(15)
+
+
 #: Name -> what is thrown.
 TARGETS: dict[str, Callable[[Random], None]] = {
     "qmp": qmp, "agent": agent, "people": people, "ctl": ctl, "migration": migration, "argv": argv,
-    "script": script,
+    "script": script, "deeds": deeds,
 }  # fmt: skip
 
 
