@@ -81,15 +81,18 @@ class Process:
         #: Those of them that are files, which the kernel does not watch.
         self.files: dict[Wire, None] = {}
         self._next_conn = 1
-        self._parent: int | None = None
+        #: Where the first process of a daemon waits for its leave; None when there is none.
+        self.parent: int | None = None
         self._signals: tuple[int, int] | None = None
         self._script = script
 
     def run(self) -> None:
         """Run; never returns."""
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, self._routed())
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, self.routed())
         if "-daemonize" in self.machine.argv or "--daemonize" in self.machine.argv:
-            self._fork()
+            from fakeqemu.daemon import fork
+
+            fork(self)
         self.plan(self.machine.start(0), 0)
         self._due()
         self._watch_signals()
@@ -271,8 +274,8 @@ class Process:
         posix.close(fd)
 
     def _exit(self, action: do.Exit) -> None:
-        if self._parent is not None and action.code == 0:
-            posix.write(self._parent, b"\0")
+        if self.parent is not None and action.code == 0:
+            posix.write(self.parent, b"\0")
         posix._exit(action.code)
 
     def _kill(self, action: do.Kill) -> None:
@@ -320,7 +323,8 @@ class Process:
 
     # -- signals ---------------------------------------------------------------------------------------------
 
-    def _routed(self) -> tuple[int, ...]:
+    def routed(self) -> tuple[int, ...]:
+        """Signals that the machine is told of."""
         extra: set[int] = set()
         if self._script is not None:
             extra.update(self._script.start.get("ignore", ()))
@@ -331,7 +335,7 @@ class Process:
         """Signals are waited for in a thread, for only so is their sender known; a pipe wakes the loop."""
         from _thread import stack_size, start_new_thread
 
-        routed = self._routed()
+        routed = self.routed()
         read, write = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
 
         def wait() -> None:
@@ -350,38 +354,6 @@ class Process:
             self.plan(self.machine.signalled(self.now(), signum, sender))
             self._due()
 
-    # -- daemon ----------------------------------------------------------------------------------------------
-
-    def _fork(self) -> None:
-        """os_daemonize(): the first process waits until the last one is set up."""
-        read, write = posix.pipe2(posix.O_CLOEXEC)
-        if posix.fork():
-            posix.close(write)
-            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, self._routed())
-            posix._exit(0 if posix.read(read, 1) == b"\0" else 1)
-        posix.close(read)
-        posix.setsid()
-        if posix.fork():
-            posix._exit(0)
-        posix.umask(0o027)
-        self._parent = write
-        self.epoll.close()
-        self.epoll = epoll()
-        self.machine.pid = posix.getpid()
-
-    def _daemonize(self, _action: do.Daemonize) -> None:
-        if self._parent is None:
-            return
-        posix.chdir("/")
-        null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
-        for fd in (0, 1, 2):
-            posix.dup2(null, fd)
-        if null > 2:
-            posix.close(null)
-        posix.write(self._parent, b"\0")
-        posix.close(self._parent)
-        self._parent = None
-
 
 def _late(kind: type[Action]) -> Callable[[Any, Any], None]:
     """The mechanism of an action that most machines never take."""
@@ -396,7 +368,6 @@ _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
     do.Bind: Process._bind,
     do.Close: Process._close,
     do.CloseListener: Process._close_listener,
-    do.Daemonize: Process._daemonize,
     do.Exit: Process._exit,
     do.Kill: Process._kill,
     do.Listen: Process._listen,

@@ -12,6 +12,7 @@ from _socket import socket as Socket  # noqa: N812 - a class, whatever its case
 from select import EPOLLOUT
 
 from fakeqemu import actions as do
+from fakeqemu.daemon import detach
 from fakeqemu.realhost import reason
 from fakeqemu.wires import Wire
 
@@ -214,6 +215,7 @@ ACTIONS: dict[type[do.Action], Callable[[Any, Any], None]] = {
     do.Adopt: _adopt,
     do.CloseFd: _close_fd,
     do.Connect: _connect,
+    do.Daemonize: detach,
     do.Drain: _drain,
     do.OpenFile: _open_file,
     do.OpenPty: _open_pty,
