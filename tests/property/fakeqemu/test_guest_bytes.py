@@ -1,4 +1,4 @@
-"""Any bytes on the agent's port and on the console: an answer or none, no traceback, nothing without bound."""
+"""Any bytes on the agent's port and on the console: an answer or none, no traceback, all within bounds."""
 
 from __future__ import annotations
 
