@@ -253,6 +253,7 @@ def _smbios(line: CommandLine, value: str, text: str) -> None:
 def _vnc(line: CommandLine, value: str, text: str) -> None:
     """vnc_display_open() of ui/vnc.c; the listening itself is the display's business."""
     pairs = parse(value, "vnc")
+    pairs.pop("id", None)
     table(TABLES["vnc"][1], pairs)
     address = pairs.get("vnc", "")
     if address == "none" or address.startswith("unix:"):
