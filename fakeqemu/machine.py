@@ -47,7 +47,8 @@ class FakeQemu:
     """
 
     __slots__ = (
-        "_after", "_dead", "_doomed", "_host", "_next_channel", "_out", "_profile", "_started_ns",
+        "_after", "_dead", "_doomed", "_host", "_next_channel", "_out", "_profile", "_ran_ns",
+        "_running_since", "_started_ns",
         "acceptors", "actions", "argv", "balloon", "boot_done", "channels", "conns", "line", "listeners",
         "now_ns", "outlet", "parts", "pid", "powerdown_pending", "rules", "runstate", "script",
         "seed", "sessions", "wall_ns", "watchers", "words",
@@ -100,7 +101,7 @@ class FakeQemu:
         self._after: list[Step] = []
         self._dead = False
         self._doomed = False
-        self._started_ns = 0
+        self._started_ns = self._ran_ns = self._running_since = 0
         self._next_channel = -1
         if script is not None and script.length:
             from fakeqemu.script import Rules
@@ -387,11 +388,20 @@ class FakeQemu:
     def change(self, runstate: str) -> None:
         """Enter a run state, and tell whoever watches."""
         old, self.runstate = self.runstate, runstate
+        if old == "running":
+            self._ran_ns += self.now_ns - self._running_since
+        self._running_since = self.now_ns
         for watcher in self.watchers:
             watcher(old, runstate)
         control = self.parts.get("ctl")
         if control is not None:
             control.changed(self, runstate)
+
+    @property
+    def ran_ns(self) -> int:
+        """How long the guest's CPUs have run."""
+        running = self.now_ns - self._running_since if self.runstate == "running" else 0
+        return self._ran_ns + running
 
     def open_channel(self, channel: Channel) -> int:
         """Take in a channel of the machine's own, for a `Connect` or an `Adopt`; returns its number."""
