@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fakeqemu.block.node import BlockNode
     from fakeqemu.machine import FakeQemu
 
-__all__ = ["NOTHING", "RunTime", "Statistics"]
+__all__ = ["NOTHING", "Statistics"]
 
 SECOND = 1_000_000_000
 #: Bytes a second that a guest reads and writes, and the size of one operation, unless the script says so.
@@ -40,48 +40,20 @@ NOTHING: dict[str, Any] = {
 }  # fmt: skip
 
 
-class RunTime:
-    """How long the guest has run."""
-
-    __slots__ = ("_before", "_machine", "_since")
-
-    def __init__(self, machine: FakeQemu) -> None:
-        self._machine = machine
-        self._before = 0
-        self._since: int | None = machine.now_ns if machine.runstate == "running" else None
-        machine.watchers.append(self._changed)
-
-    def _changed(self, old: str, new: str) -> None:
-        del old
-        if new == "running":
-            self._since = self._machine.now_ns
-        elif self._since is not None:
-            self._before += self._machine.now_ns - self._since
-            self._since = None
-
-    @property
-    def ns(self) -> int:
-        """Nanoseconds so far."""
-        running = self._machine.now_ns - self._since if self._since is not None else 0
-        return self._before + running
-
-    @property
-    def up_ns(self) -> int:
-        """Nanoseconds since its system was up; before that the firmware reads one sector, and no more."""
-        words = self._machine.word("guest")
-        boot = words.get("boot", 0) if isinstance(words, dict) else 0
-        return max(0, self.ns - boot) if isinstance(boot, int) else self.ns
+def _up_ns(machine: FakeQemu) -> int:
+    """Nanoseconds the guest's system has run; before that the firmware reads one sector, and no more."""
+    words = machine.word("guest")
+    boot = words.get("boot", 0) if isinstance(words, dict) else 0
+    return max(0, machine.ran_ns - boot) if isinstance(boot, int) else machine.ran_ns
 
 
 class Statistics:
     """The counters of one disk."""
 
-    __slots__ = ("_at", "_backend", "_clock", "_machine", "_read", "_written")
+    __slots__ = ("_at", "_backend", "_machine", "_read", "_written")
 
     def __init__(self, machine: FakeQemu, backend: Backend) -> None:
         self._machine, self._backend = machine, backend
-        clock: RunTime = machine.parts.get("block-time") or RunTime(machine)
-        machine.parts["block-time"] = self._clock = clock
         #: Bytes before the last change of the rates, and the guest's time of that change.
         self._read = self._written = 0
         self._at = 0
@@ -106,13 +78,13 @@ class Statistics:
     def settle(self) -> None:
         """The rates are about to change: keep what went through so far."""
         self._read, self._written = self._so_far()
-        self._at = self._clock.up_ns
+        self._at = _up_ns(self._machine)
 
     def _so_far(self) -> tuple[int, int]:
-        elapsed = self._clock.up_ns - self._at
+        elapsed = _up_ns(self._machine) - self._at
         read, write = self._rates()
         # The first thing a firmware reads is the boot sector.
-        first = 512 if read and self._clock.ns and not self._read else 0
+        first = 512 if read and self._machine.ran_ns and not self._read else 0
         more = read * elapsed // SECOND // READ_SIZE * READ_SIZE
         return self._read + first + more, self._written + write * elapsed // SECOND // WRITE_SIZE * WRITE_SIZE
 
@@ -143,7 +115,7 @@ class Statistics:
             for name, nothing in NOTHING.items():
                 found[name] = nothing
                 if name == "unmap_merged":
-                    found["idle_time_ns"] = self._clock.ns % (SECOND // 16)
+                    found["idle_time_ns"] = self._machine.ran_ns % (SECOND // 16)
         found.update(
             rd_bytes=read, wr_bytes=written, rd_operations=reads, wr_operations=writes,
             flush_operations=flushes,
@@ -167,7 +139,7 @@ class Statistics:
     def restored(self, value: dict[str, Any]) -> None:
         """Take over what was saved."""
         self._read, self._written = int(value.get("read", 0)), int(value.get("written", 0))
-        self._at = self._clock.up_ns
+        self._at = _up_ns(self._machine)
 
 
 def _limited(rate: int, size: int, average: dict[str, int], kind: str) -> int:

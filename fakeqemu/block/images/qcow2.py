@@ -59,6 +59,7 @@ def read(take: Read) -> Image:
     image.version, image.encrypted = version, bool(crypt)
     header_length = 72
     if version == 3:
+        head += bytes(max(0, 104 - len(head)))
         incompatible, compatible, _, order, header_length = unpack(">QQQII", head[72:104])
         image.corrupt, image.dirty = bool(incompatible & _CORRUPT), bool(incompatible & _DIRTY)
         image.extended_l2 = bool(incompatible & _EXTENDED)
