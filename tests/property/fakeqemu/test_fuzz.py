@@ -27,7 +27,7 @@ ROUNDS = {
     "migration": 600,
     "argv": 600,
     "script": 600,
-    "deeds": 400,
+    "deeds": 120,
 }
 
 
