@@ -74,12 +74,15 @@ def ask(registry: Registry, target: int) -> None:
         raise CommandError("GenericError", "Parameter 'target' expects a size")
     thing.values["target"] = target
     registry.machine.balloon = target
-    if registry.machine.runstate == "running":
-        settle(registry)
+    settle(registry)
 
 
 def settle(registry: Registry) -> None:
-    """The guest's driver moves to the target, and an event says so."""
+    """The guest's driver moves to the target, if there is a guest that runs it; an event says so."""
+    from fakeqemu.hardware.unplug import guest_listens
+
+    if not guest_listens(registry):
+        return
     thing = balloon_of(registry)
     target = thing.values.get("target", registry.machine.balloon) if thing is not None else None
     if thing is None or target is None:

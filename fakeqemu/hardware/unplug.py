@@ -138,7 +138,7 @@ def guest_runs(registry: Registry) -> None:
     machine = registry.machine
     pending = [thing for thing in registry.devices() if thing.leaving is not None]
     growing = [thing for thing in registry.devices() if thing.kind.startswith("virtio-mem")]
-    if not pending and not growing:
+    if not pending and not growing and machine.balloon is None:
         return
 
     def listen() -> None:
@@ -147,10 +147,12 @@ def guest_runs(registry: Registry) -> None:
         for thing in pending:
             if thing.leaving is not None:
                 _ask(registry, thing)
+        from fakeqemu.hardware.balloon import settle
         from fakeqemu.hardware.memory import follow
 
         for thing in growing:
             follow(registry, thing)
+        settle(registry)
 
     # When it began to boot is known after the state has changed: look at it then.
     def booting() -> None:
