@@ -80,7 +80,10 @@ QMP: dict[str, tuple[str, dict[str, str]]] = {
     "block_job_resume": ("block-job-resume", {"device": "device"}),
     "block_job_set_speed": ("block-job-set-speed", {"device": "device", "speed": "speed"}),
     "block_resize": ("block_resize", {"device": "device", "size": "size"}),
-    "block_stream": ("block-stream", {"device": "device", "base": "base", "speed": "speed"}),
+    "block_stream": (
+        "block-stream",
+        {"job-id": "device", "device": "device", "base": "base", "speed": "speed"},
+    ),
     "chardev-remove": ("chardev-remove", {"id": "id"}),
     "chardev-send-break": ("chardev-send-break", {"id": "id"}),
     "client_migrate_info": (

@@ -42,7 +42,7 @@ class Backup(Driver):
         extra: keeps the node that was opened for the job.
     """
 
-    __slots__ = ("began", "bitmap", "extra", "filter", "graph", "holder", "mode", "source", "sync", "target")
+    __slots__ = ("began", "bitmap", "extra", "filter", "graph", "mode", "source", "sync", "target")
 
     kind = "backup"
     chunk = 1 << 20
@@ -56,12 +56,7 @@ class Backup(Driver):
         #: How much the guest had written when the backup began.
         self.began = 0
         self.filter: BlockNode | None = None
-        self.holder: Holder | None = None
         self.extra = Keeper(graph)
-
-    def touches(self, node: BlockNode) -> bool:
-        """Whether it works on a node's chain."""
-        return self.holder is not None and self.holder.touches(node)
 
     def fault(self) -> tuple[str, str] | None:
         """What blkdebug puts into reading or writing."""

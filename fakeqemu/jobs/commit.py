@@ -42,7 +42,7 @@ __all__ = ["block_commit"]
 class Commit(Driver):
     """A commit of an image in the middle of a chain."""
 
-    __slots__ = ("backing_file", "base", "filter", "graph", "holder", "opened", "overlay", "top")
+    __slots__ = ("backing_file", "base", "filter", "graph", "opened", "overlay", "top")
 
     kind = "commit"
 
@@ -51,13 +51,8 @@ class Commit(Driver):
         self.graph, self.top, self.base, self.overlay = graph, top, base, overlay
         self.backing_file: str | None = None
         self.filter: BlockNode | None = None
-        self.holder: Holder | None = None
         #: Images that were opened for writing on this occasion.
         self.opened: list[BlockNode] = []
-
-    def touches(self, node: BlockNode) -> bool:
-        """Whether it works on a node's chain."""
-        return self.holder is not None and self.holder.touches(node)
 
     def fault(self) -> tuple[str, str] | None:
         """What blkdebug puts into reading or writing."""

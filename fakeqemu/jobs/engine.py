@@ -99,10 +99,15 @@ class Jobs:
 
     def drain(self) -> None:
         """Let everything that is being read and written come to rest for a moment (bdrv_drain_all)."""
-        held = [job for job in self.jobs if job.driver.block and not job.completed]
+        left = [job for job in reversed(self.jobs) if job.driver.block and not job.completed]
+        held: list[Job] = []
+        while left:  # chain by chain; of a chain, the newest is nearest to the guest
+            chain = [job for job in left if job is left[0] or job.driver.meets(left[0].driver)]
+            for job in reversed(chain):
+                job.hold()
+            held += chain
+            left = [job for job in left if job not in chain]
         for job in held:
-            job.hold()
-        for job in reversed(held):
             job.release()
 
     def rest_around(self, node: BlockNode) -> None:

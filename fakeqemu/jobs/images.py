@@ -33,8 +33,15 @@ def create(machine: FakeQemu, options: dict[str, Any]) -> None:
     graph = graph_of(machine)
     driver = options["driver"]
     if driver == "file":
+        mode = options.get("preallocation", "off")
+        if mode == "metadata":
+            raise CommandError("GenericError", f"Unsupported preallocation mode: {mode}")
+        if options["size"] < 0:
+            raise CommandError("GenericError", "Could not resize file: Invalid argument")
         images.create(graph.files, "file", options)
         return
+    if driver == "luks" and options.get("key-secret") is None:
+        raise CommandError("GenericError", "Parameter 'key-secret' is required for cipher")
     if driver != "qcow2":
         raise CommandError("GenericError", f"Making images of format '{driver}' is not modelled")
     what = options["file"]
@@ -59,6 +66,11 @@ def _format(graph: Graph, node: BlockNode, options: dict[str, Any]) -> None:
     from fakeqemu.block.opening import file_size
 
     images.qcow2_of(options)
+    encrypt = options.get("encrypt")
+    if encrypt is not None:
+        if encrypt.get("key-secret") is None:
+            raise CommandError("GenericError", "Parameter 'encrypt.key-secret' is required for cipher")
+        raise CommandError("GenericError", "Making encrypted images is not modelled")
     user = User()
     edge = graph.attach(user, "root", node, 0, WRITE | RESIZE, ALL)
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.engine import Jobs
+    from fakeqemu.jobs.nodes import Holder
     from fakeqemu.jobs.txn import Txn
 
 __all__ = ["CANCELLED", "Driver", "Job"]
@@ -35,6 +36,7 @@ class Driver:
     """What a kind of job does at the turns of its life; this one does nothing.
 
     Attributes:
+        holder: what it holds in the block graph.
         kind: the job's type in QMP.
         block: whether it is a block job, with events of its own and a place in ``query-block-jobs``.
         two_phase: whether it becomes ready, and ends when it is told to.
@@ -44,7 +46,7 @@ class Driver:
         policies: what to do about an error: of reading and of writing (``on-error`` and its like).
     """
 
-    __slots__ = ("policies",)
+    __slots__ = ("holder", "policies")
 
     kind = ""
     block = True
@@ -54,12 +56,16 @@ class Driver:
     swift = True
 
     def __init__(self) -> None:
+        self.holder: Holder | None = None
         self.policies = {"read": "report", "write": "report"}
 
     def touches(self, node: BlockNode) -> bool:
         """Whether it works on a node's chain."""
-        del node
-        return False
+        return self.holder is not None and self.holder.touches(node)
+
+    def meets(self, other: Driver) -> bool:
+        """Whether both work on the same chain."""
+        return other.holder is not None and any(self.touches(node) for node in other.holder.nodes)
 
     def fault(self) -> tuple[str, str] | None:
         """What is wrong with reading or writing: a text, and the operation; None for nothing."""

@@ -56,7 +56,7 @@ class Mirror(Driver):
     """
 
     __slots__ = (
-        "backing", "base", "extra", "filter", "graph", "holder", "kind", "none", "opened", "relink",
+        "backing", "base", "extra", "filter", "graph", "kind", "none", "opened", "relink",
         "replaced", "source", "target", "zeroed",
     )  # fmt: skip
 
@@ -73,13 +73,8 @@ class Mirror(Driver):
         self.replaced: BlockNode | None = None
         self.backing: BlockNode | None = None
         self.filter: BlockNode | None = None
-        self.holder: Holder | None = None
         self.opened: list[BlockNode] = []
         self.extra = Keeper(graph)
-
-    def touches(self, node: BlockNode) -> bool:
-        """Whether it works on a node's chain."""
-        return self.holder is not None and self.holder.touches(node)
 
     def fault(self) -> tuple[str, str] | None:
         """What blkdebug puts into reading or writing."""

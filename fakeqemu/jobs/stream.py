@@ -39,7 +39,7 @@ __all__ = ["block_stream"]
 class Stream(Driver):
     """A stream into a node, down to a base that stays."""
 
-    __slots__ = ("backing_file", "base", "filter", "graph", "holder", "node")
+    __slots__ = ("backing_file", "base", "filter", "graph", "node")
 
     kind = "stream"
 
@@ -48,11 +48,6 @@ class Stream(Driver):
         self.graph, self.node, self.base = graph, node, base
         self.backing_file: str | None = None
         self.filter: BlockNode | None = None
-        self.holder: Holder | None = None
-
-    def touches(self, node: BlockNode) -> bool:
-        """Whether it works on a node's chain."""
-        return self.holder is not None and self.holder.touches(node)
 
     def fault(self) -> tuple[str, str] | None:
         """What blkdebug puts into reading or writing."""

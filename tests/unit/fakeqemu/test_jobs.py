@@ -261,7 +261,7 @@ def test_what_is_worked_on_may_have_to_be_quiet():
     stage.run(SECOND)
     stage.jobs.drain()
     stage.flush()
-    assert stage.heard() == ["b standby", "a paused", "a running", "b ready"]
+    assert stage.heard() == ["a paused", "b standby", "a running", "b ready"]
 
 
 # -- under a script -----------------------------------------------------------------------------------------
