@@ -18,8 +18,7 @@ __all__ = ["RECORDED", "query_kvm", "query_name", "query_target", "query_uuid"]
 RECORDED = (
     "query-version", "query-commands", "query-qmp-schema", "query-machines", "query-tpm-models",
     "query-tpm-types",
-    "query-chardev-backends", "query-jobs", "query-block-jobs", "query-migrate", "query-dump", "query-fdsets",
-    "query-replay", "query-tpm", "query-pr-managers",
+    "query-chardev-backends", "query-replay", "query-tpm", "query-pr-managers",
 )  # fmt: skip
 
 
