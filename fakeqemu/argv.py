@@ -13,6 +13,7 @@ from fakeqemu.keyval import OptionError, number, parse
 from fakeqemu.options import (
     CHECKED,
     FLAGS,
+    HELPFUL,
     KNOWN_CPUS,
     KNOWN_DEVICES,
     MACHINES,
@@ -135,6 +136,9 @@ class CommandLine:
         return name in X86_LACKS if self.target is None else self.target.lacks(name)
 
     def _one(self, name: str, value: str, text: str) -> None:
+        if value in ("help", "?") and name in HELPFUL:
+            self.output = self.output or f"{'machine' if name == 'M' else name} help"
+            return
         reader = READERS.get(name)
         try:
             if name in CHECKED and not _usual(name, value):

@@ -486,6 +486,9 @@ class FakeQemu:
         self._out += last_steps(self, code, stderr, signum=signum, clean=clean, linger=linger)
 
     def _check(self) -> None:
+        if self.line.output is not None:
+            return
+
         def known(kind: str, name: str) -> bool:
             return name in self.profile.names(kind)
 

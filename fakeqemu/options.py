@@ -108,3 +108,5 @@ USUAL_PROPERTIES = frozenset(
 )
 #: Objects and networks that want something: looked at whatever they are given.
 NEEDY = frozenset(("memory-backend-file", "secret"))
+#: Options that list what they take when they are given ``help``.
+HELPFUL = frozenset("machine M cpu device object netdev chardev accel vga".split())

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def _with_header(recorder: Recorder, greeting: str, arch: str, default: str) -> 
 
 def modules(qemu: str) -> list[str]:
     """The names of the loadable modules beside a program, in order."""
-    prefix = Path(qemu).resolve().parent.parent
+    prefix = Path(shutil.which(qemu) or qemu).resolve().parent.parent
     return sorted({path.stem for path in prefix.glob("lib/*/qemu/*.so")})
 
 
