@@ -96,7 +96,7 @@ def query_stats_schemas(
 
 
 def _schema(name: str, unit: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "type": "cumulative"}
+    found: dict[str, Any] = {"name": name, "type": "cumulative", "exponent": 0}
     if unit is not None:
         found.update({"unit": unit, "base": 10, "exponent": -9})
     return found

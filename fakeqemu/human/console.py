@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Console", "open_console"]
 
 #: Bytes that may wait while a command takes its time.
-_WAITING = 1 << 16
+_WAITING = 1 << 14
 
 
 class Console(Channel):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["OVER", "Outgoing"]
 
 MS = 1_000_000
+#: How long the thread of a migration takes to notice that it was cancelled.
+CANCELLING = 20 * MS
 #: Statuses from which nothing follows.
 OVER = frozenset({"completed", "failed", "cancelled"})
 _ENDS = ("failed", "cancelling")
@@ -113,7 +115,7 @@ class Outgoing(Channel):
         runs_on = not self.status.startswith("postcopy")
         self._enter("cancelling")
         self._hang_up()
-        self._machine.later(MS, lambda: self._cancelled(runs_on=runs_on))
+        self._machine.later(CANCELLING, lambda: self._cancelled(runs_on=runs_on))
 
     def go_on(self) -> None:
         """Leave ``pre-switchover`` (migrate-continue)."""
