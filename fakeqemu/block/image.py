@@ -23,10 +23,13 @@ class Snapshot:
     def described(self) -> dict[str, Any]:
         """As SnapshotInfo."""
         made, clock = divmod(self.made_ns, 1_000_000_000), divmod(self.clock_ns, 1_000_000_000)
-        return {
-            "vm-clock-nsec": clock[1], "name": self.name, "date-sec": made[0], "date-nsec": made[1],
-            "vm-clock-sec": clock[0], "id": self.ident, "vm-state-size": self.vm_size,
+        found: dict[str, Any] = {
+            "id": self.ident, "name": self.name, "vm-state-size": self.vm_size, "date-sec": made[0],
+            "date-nsec": made[1], "vm-clock-sec": clock[0], "vm-clock-nsec": clock[1],
         }  # fmt: skip
+        if self.icount is not None:
+            found["icount"] = self.icount
+        return found
 
 
 class Image:

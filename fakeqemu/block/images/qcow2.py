@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import pack, unpack
 
-from fakeqemu.block.image import Image
+from fakeqemu.block.image import Image, Snapshot
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -73,7 +73,27 @@ def read(take: Read) -> Image:
         image.backing = head[backing_at : backing_at + backing_length].decode("utf-8", "replace")
     _extensions(image, head, header_length, backing_at or 1 << bits)
     image.data = _held(take, image, l1_size, l1_at)
+    number, at = unpack(">IQ", head[60:72])
+    _snapshots(take, image, number, at)
     return image
+
+
+def _snapshots(take: Read, image: Image, number: int, at: int) -> None:
+    """The internal snapshots that the table tells of; bounded as QEMU's (QCOW_MAX_SNAPSHOTS)."""
+    for _ in range(min(number, 65536)):
+        fixed = take(at, 40)
+        if len(fixed) < 40:
+            return
+        id_length, name_length, seconds, nanos, clock, small, extra = unpack(">HHIIQII", fixed[12:])
+        rest = take(at + 40, extra + id_length + name_length)
+        large = int.from_bytes(rest[:8], "big") if extra >= 8 else small
+        ident = rest[extra : extra + id_length].decode("utf-8", "replace")
+        name = rest[extra + id_length :].decode("utf-8", "replace")
+        made = Snapshot(ident, name, seconds * 1_000_000_000 + nanos, clock, large)
+        if extra >= 24 and rest[16:24] != b"\xff" * 8:
+            made.icount = int.from_bytes(rest[16:24], "big")
+        image.snapshots[ident] = made
+        at += (40 + extra + id_length + name_length + 7) // 8 * 8
 
 
 def _extensions(image: Image, head: bytes, at: int, end: int) -> None:

@@ -27,6 +27,9 @@ create -q -f raw s.img 10M
 create -q -f raw cd.iso 2M
 create -q -f qcow2 -b gone.qcow2 -u -F qcow2 broken.qcow2 1M
 create -q -f vdi v.vdi 1M
+create -q -f qcow2 snap.qcow2 8M
+snapshot -c first snap.qcow2
+snapshot -c second snap.qcow2
 """.strip().splitlines()
 
 
@@ -82,6 +85,7 @@ OPENING: list[Command] = [
     node("hd", "host_device", filename="/dev/null"), node("hd2", "host_device", filename="r.img"), node("hd3", "host_device", filename="/nope"),
     node("o1", "qcow2", file=at("old.qcow2")), node("o2", "qcow2", file=at("odd.qcow2")), node("o3", "qcow2", file=at("x.qcow2"), lazy_refcounts=True),
     node("o4", "qcow2", file=at("x.qcow2")), node("o5", "qcow2", file=at("y.qcow2"), backing=None, discard="unmap", detect_zeroes="unmap"),
+    node("osnap", "qcow2", file=at("snap.qcow2")),
     node("o6", "vdi", file=at("r.img")), node("o6", "vmdk", file=at("s.img")), node("o6", "vpc", file=at("z.qcow2")), node("o6", "luks", file=at("z.qcow2")),
     node("o6", "qed", file=at("z.qcow2")), node("o6", "vhdx", file=at("z.qcow2")), node("o6", "parallels", file=at("z.qcow2")),
     node("o6", "qcow", file=at("z.qcow2")), node("o6", "bochs", file=at("z.qcow2")), node("o6", "dmg", file=at("z.qcow2")), node("o6", "cloop", file=at("z.qcow2")),
