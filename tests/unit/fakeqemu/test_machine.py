@@ -18,6 +18,7 @@ from fakeqemu.actions import (
     Unlink,
     WritePidfile,
 )
+from fakeqemu.host import Host
 from tests.helpers.puppet import ARGV, MS, SECOND, Puppet
 
 EXIT = {"exit": {"code": 3, "stderr": "last words"}}
@@ -276,7 +277,7 @@ def test_a_booting_guest_ignores_the_power_button():
 
 
 def test_images_are_looked_at_only_by_an_honest_process():
-    class World:
+    class World(Host):
         def file_error(self, path):
             return "No such file or directory"
 
