@@ -35,7 +35,11 @@ def inside(machine: FakeQemu) -> Guest | None:
 
 
 def _noticeable(machine: FakeQemu) -> bool:
-    if machine.rules is not None or len(machine.line.chardevs) > len(machine.line.monitors):
+    if (
+        machine.rules is not None
+        or "networks" in machine.parts
+        or len(machine.line.chardevs) > len(machine.line.monitors)
+    ):
         return True
     words = machine.word("guest")
     return words is not None and not {"boot", "powerdown"}.issuperset(words)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     class Front(Protocol):
         """Who speaks on a character device."""
 
+        backend: Backend
+
         def heard(self, data: bytes) -> None:
             """Bytes came in."""
 
@@ -42,7 +44,7 @@ class Backend(Channel):
         extra: whether it came by ``chardev-add``.
     """
 
-    __slots__ = ("_ring", "extra", "front", "id", "kind", "name", "options")
+    __slots__ = ("_logged", "_ring", "extra", "front", "id", "kind", "name", "options")
 
     def __init__(self, ident: str, kind: str, options: dict[str, Any], *, extra: bool = False) -> None:
         super().__init__(0)
@@ -50,6 +52,7 @@ class Backend(Channel):
         self.name = ""
         self.front: Front | None = None
         self._ring: bytearray | None = None
+        self._logged = False
 
     @classmethod
     def of(cls, chardev: Chardev) -> Backend:
@@ -68,9 +71,8 @@ class Backend(Channel):
         """Whether it is a socket that listens."""
         return self.kind == "socket" and bool(self.options.get("server"))
 
-    @property
-    def filename(self) -> str:
-        """What ``query-chardev`` calls it."""
+    def filename(self, *, connected: bool) -> str:
+        """What ``query-chardev`` calls it, with a client or without."""
         if self.kind == "pty":
             return f"pty:{self.name}"
         if self.kind != "socket":
@@ -79,18 +81,20 @@ class Backend(Channel):
         server = ",server=on" if self.server else ""
         if options.get("path") is not None:
             # A client's own end has no name.
-            text = f"unix:{options['path'] if self.server or not self.conn else ''}{server}"
+            text = f"unix:{options['path'] if self.server or not connected else ''}{server}"
         elif options.get("fd") is not None:
             text = "unix:,server=on" if self.server else f"fd:{options['fd']}"
         else:
             sort = "telnet" if _on(options, "telnet") else "websocket" if _on(options, "websocket") else "tcp"
             text = f"{sort}:{options.get('host', '')}:{options.get('port', '')}{server}"
-        return text if self.conn else f"disconnected:{text}"
+        return text if connected else f"disconnected:{text}"
 
     # -- out ------------------------------------------------------------------------------------------------
 
     def write(self, machine: FakeQemu, data: bytes) -> None:
         """The machine says something on it; nobody hears it where nobody listens."""
+        if self.options.get("logfile"):
+            self._log(machine, data)
         if self.kind in ("socket", "pty", "pipe", "serial", "file", "stdio"):
             if self.conn:
                 machine.do(0, Send(self.conn, data))
@@ -102,6 +106,16 @@ class Backend(Channel):
             base = chardevs_of(machine).find(str(self.options.get("chardev")))
             if base is not None and base is not self and base.kind != "mux":
                 base.write(machine, data)
+
+    def _log(self, machine: FakeQemu, data: bytes) -> None:
+        """Whatever is said is in the log, too (logfile=, logappend=), unless that is a set of descriptors."""
+        path = str(self.options["logfile"])
+        first, self._logged = not self._logged, True
+        if path.startswith("/dev/fdset/"):
+            return
+        fresh = first and not _on(self.options, "logappend")
+        offset = 0 if fresh else machine.host.length(path) or 0
+        machine.host.write(path, data, offset=offset, truncate=fresh)
 
     # -- ring buffers ---------------------------------------------------------------------------------------
 

@@ -80,6 +80,8 @@ class Change:
         names.insert(backend.id)
         if old is not None:
             backend.front, old.front = old.front, None
+            if backend.front is not None:
+                backend.front.backend = backend
             close(machine, old)
 
 

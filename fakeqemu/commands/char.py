@@ -34,13 +34,9 @@ def query_chardev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
     # The list is built from its end, in the order of a hash table.
     for name in reversed(table.names.order()):
         backend = table.all[name]
-        if name in served and not backend.conn:  # a monitor's client: nobody tells the back end of it
-            backend.conn = -1
-        elif backend.conn == -1 and name not in served:
-            backend.conn = 0
-        answer.append(
-            {"frontend-open": table.front_open(name, users), "filename": backend.filename, "label": name}
-        )
+        # Nobody tells the back end of a monitor's client.
+        filename = backend.filename(connected=bool(backend.conn) or name in served)
+        answer.append({"frontend-open": table.front_open(name, users), "filename": filename, "label": name})
     return answer
 
 
@@ -168,5 +164,6 @@ def yank(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> None
             raise CommandError("DeviceNotFound", "Instance not found")
         found.append(backend)
     for backend in found:
-        if backend.conn > 0:
-            machine.do(0, Close(backend.conn))
+        conns = [conn for conn, name in machine.conns.items() if name == backend.id] or [backend.conn]
+        for conn in filter(None, conns):
+            machine.do(0, Close(conn))

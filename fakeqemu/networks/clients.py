@@ -27,12 +27,13 @@ class Card:
         kind: its model.
         mac: its address.
         path: where it is in the object tree.
+        named: whether it has an id.
     """
 
-    __slots__ = ("kind", "mac", "name", "path")
+    __slots__ = ("kind", "mac", "name", "named", "path")
 
-    def __init__(self, name: str, kind: str, mac: str, path: str) -> None:
-        self.name, self.kind, self.mac, self.path = name, kind, mac, path
+    def __init__(self, name: str, kind: str, mac: str, path: str, *, named: bool) -> None:
+        self.name, self.kind, self.mac, self.path, self.named = name, kind, mac, path, named
 
     @property
     def filters(self) -> bool:
@@ -80,12 +81,10 @@ class Networks:
             number = counts[kind] = counts.get(kind, -1) + 1
             name = device.id or f"{kind}.{number}"
             mac = str(device.options.get("mac") or f"52:54:00:12:34:{0x56 + len(found) & 0xFF:02x}").lower()
-            path = (
-                f"/machine/peripheral/{device.id}"
-                if device.id
-                else f"/machine/peripheral-anon/device[{number}]"
-            )
-            found.append(Card(name, kind, mac, path))
+            path = getattr(device, "path", None) or f"/machine/peripheral/{device.id or name}"
+            if kind.startswith("virtio-net"):
+                path += "/virtio-backend"
+            found.append(Card(name, kind, mac, path, named=device.id is not None))
         return found
 
     def card(self, name: str) -> Card | None:
@@ -109,7 +108,8 @@ class Networks:
         for card in self.cards():
             if card.name in self.watched:
                 self.watched.discard(card.name)
-                self._machine.emit("NIC_RX_FILTER_CHANGED", {"name": card.name, "path": card.path})
+                named = {"name": card.name} if card.named else {}
+                self._machine.emit("NIC_RX_FILTER_CHANGED", {**named, "path": card.path})
 
     def saved(self) -> Any:
         """What moves with the guest: nothing, links and back ends are the host's."""
