@@ -78,7 +78,9 @@ def expansions(models: list[str], arch: str) -> list[dict[str, Any]]:
     """The questions of ``query-cpu-model-expansion``: every model as it is; base and host as libvirt does."""
     more = ("host", "base") if arch in ("x86_64", "i386") else ("host",)
     names = [*models, *(name for name in more if name not in models), "nonesuch"]
-    asked = [{"type": kind, "model": {"name": name}} for name in names for kind in ("static", "full")]
+    asked: list[dict[str, Any]] = [
+        {"type": kind, "model": {"name": name}} for name in names for kind in ("static", "full")
+    ]
     asked += [
         {"type": kind, "model": {"name": "host", "props": props}}
         for kind in ("static", "full")

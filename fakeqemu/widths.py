@@ -90,7 +90,8 @@ class Prober:
 
     def _name(self, command: str, path: tuple[_Step, ...]) -> str:
         """The name of an alternate, which is told to whom gives what is none of its alternatives."""
-        for value in (None, [], 1, True, {}, "x"):
+        odd: tuple[Any, ...] = (None, [], 1, True, {}, "x")
+        for value in odd:
             text = self._complaint(command, (*path, ("=", "any")), value)
             found = re.search(r"^Invalid parameter type for '.*', expected: ([A-Z]\w+)$", text)
             if found is not None:

@@ -1,4 +1,4 @@
-"""Values that options cannot take, and what other architectures refuse: exit status and words of the real ones.
+"""Values that options cannot take, and what other architectures refuse: status and words of the real ones.
 
 Each line: the architectures, and the command line.
 """
