@@ -170,6 +170,7 @@ def save(
         image = _image(node)
         if image is not None and len(image.snapshots) < BOUND:
             image.add_snapshot(tag, made_ns // 1000 * 1000, _clock_ns(machine), size if node is place else 0)
+            _store(machine, node, image)
     _kept(machine).states[place.name, tag] = saved(machine)
     migration.announce("completed")
     migration.took_snapshot()
@@ -218,6 +219,16 @@ def delete(machine: FakeQemu, name: str, *, devices: list[str] | None = None) ->
         if image is not None and shot is not None:
             del image.snapshots[shot.ident]
             _kept(machine).states.pop((node.name, name), None)
+            _store(machine, node, image)
+
+
+def _store(machine: FakeQemu, node: BlockNode, image: Image) -> None:
+    """Let the image's file know of its snapshots."""
+    from fakeqemu.jobs.shots import keep
+
+    path = skip_filters(node).protocol().path
+    if path is not None:
+        keep(graph_of(machine).files, path, image)
 
 
 def state_size(machine: FakeQemu) -> int:

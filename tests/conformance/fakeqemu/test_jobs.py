@@ -360,3 +360,20 @@ def test_an_error_is_treated_the_same(make_job, policy, errno, tmp_path, images)
     real = conversation(tmp_path / "real", images, real_argv, steps)
     fake = conversation(tmp_path / "fake", images, fake_argv, steps)
     assert fake == real
+
+
+def test_snapshots_are_in_the_image_for_others_to_find(tmp_path, images):
+    def told(*words: str) -> str:
+        return subprocess.run(
+            ["qemu-img", *words], cwd=tmp_path / "fake", check=True, capture_output=True, text=True
+        ).stdout
+
+    steps = [
+        do("blockdev-del", node_name="raw"),
+        *((HMP, {"command-line": line}) for line in ("savevm a", "savevm b", "delvm a", "savevm c")),
+    ]
+    conversation(tmp_path / "fake", images, fake_argv, steps)
+    for image in ("top.qcow2", "dst.qcow2"):
+        assert "No errors were found" in told("check", image)
+        listed = [line.split()[:2] for line in told("snapshot", "-l", image).splitlines()[2:]]
+        assert listed == [["2", "b"], ["3", "c"]]
