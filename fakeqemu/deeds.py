@@ -220,7 +220,7 @@ class Do(Strict):
             raise PydanticCustomError("replies", "only one of {words}", {"words": ", ".join(replies)})
         ends = [word for word in ("exit", "kill", "signal") if word in given]
         if len(ends) > 1:
-            raise PydanticCustomError("ends", "only one of exit, kill")
+            raise PydanticCustomError("ends", "only one of exit, kill, signal")
         if self.oversize is not None and not 2 <= self.oversize <= MAX_OVERSIZE:
             raise PydanticCustomError("oversize", "an oversize reply has 2 bytes to 64 MiB")
         return self
