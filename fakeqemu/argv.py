@@ -44,6 +44,13 @@ def _usual(name: str, value: str) -> bool:
     """Whether an option's value is one that need not be checked."""
     if name == "name" and value.count(",") == 1:
         return value.startswith("guest=") and value.endswith(",debug-threads=on")
+    if name == "vnc":
+        address, _, more = value.partition(",")
+        port = address.rpartition(":")[2]
+        plain = not more or (more.startswith("audiodev=") and "," not in more)
+        return plain and (
+            address.startswith("unix:") or (port.isdigit() and len(port) < 5 and ":" in address)
+        )
     return (value in USUAL and name != "audiodev") or value.startswith("{")
 
 

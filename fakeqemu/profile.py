@@ -37,7 +37,7 @@ __all__ = ["DIRECTORY", "Profile", "ProfileError", "key_of", "profile_for", "pro
 
 DIRECTORY = __file__.rpartition("/")[0] + "/profiles"
 #: What is read of a file to get at its first block; larger first blocks take a second look.
-_HEAD = 1 << 15
+_HEAD = 1 << 12
 #: Bytes of recorded text that are kept at hand, all together.
 _KEPT = 1 << 19
 _cache: dict[str, Profile] = {}
