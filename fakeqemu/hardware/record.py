@@ -215,6 +215,55 @@ def _device(program: str, arch: str, machine: str, kind: str, *, pci: bool) -> d
     return None
 
 
+def listings(program: str, arch: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """What PCI devices list behind a root port, and when they come later: name and type of each entry.
+
+    Args:
+        program: the QEMU.
+        arch: its architecture; only those with PCI Express are asked.
+        facts: what has been recorded: only models in it are looked at.
+    """
+    found: dict[str, Any] = {}
+    if arch not in ("x86_64", "aarch64", "riscv64"):
+        return found
+    plain, express = ("pc", "q35") if arch == "x86_64" else ("virt", "virt")
+    for kind in [name[7:] for name, fact in facts.items() if name.startswith("device ") and "pci" in fact]:
+        ways: dict[str, Any] = {}
+        for way, machine, bus, hot in (
+            ("express", express, ",bus=rp", False),
+            ("hot", plain, "", True),
+            ("hot express", express, ",bus=rp", True),
+        ):
+            entries = _listing(program, _words(arch, machine), kind, bus, hot=hot)
+            if entries is not None:
+                ways[way] = entries
+        if ways:
+            found[f"listing {kind}"] = ways
+            sys.stderr.write(f"{kind}: {', '.join(ways)}\n")
+    return found
+
+
+def _listing(program: str, words: list[str], kind: str, bus: str, *, hot: bool) -> list[list[str]] | None:
+    before, more = next(((pre, post) for start, pre, post in _NEEDS if kind.startswith(start)), ((), ""))
+    port = ["-device", "pcie-root-port,id=rp,chassis=9"] if bus else []
+    device = f"{kind},id=x{more}{bus}"
+    try:
+        argv = [*words, "-m", "256M,slots=4,maxmem=4G", *port, *before]
+        qemu = _Qemu(program, *argv, *(() if hot else ("-device", device)))
+    except RuntimeError:
+        return None
+    try:
+        if hot:
+            pairs = dict(pair.partition("=")[::2] for pair in device.split(",")[1:])
+            qemu.ask("device_add", driver=kind, **pairs)
+        listed = qemu.ask("qom-list", path="/machine/peripheral/x")
+        return [[entry["name"], entry["type"]] for entry in listed]
+    except (RuntimeError, LookupError):
+        return None
+    finally:
+        qemu.close()
+
+
 def _looked_at(qemu: _Qemu, *, pci: bool) -> dict[str, Any]:
     """The device ``x`` of a machine: its tree, and its PCI function."""
     path = "/machine/peripheral/x"
@@ -318,7 +367,7 @@ def record(program: str) -> dict[str, Any]:
         path = "/objects/x"
         facts[f"object {kind}"] = {"tree": json.loads(json.dumps(qemu.tree(path)).replace(path, "$"))}
         qemu.close()
-    return facts
+    return facts | listings(program, arch, facts)
 
 
 def _maybe(qemu: _Qemu, command: str) -> Any:

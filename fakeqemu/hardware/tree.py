@@ -59,10 +59,10 @@ class View:
 
     def listed(self) -> list[tuple[str, str]]:
         """Names and types, in QEMU's order."""
-        names = self.names
+        names, entries = self.names, _as_it_came(self) or self.entries
         if names is None:
-            return [(entry[0], entry[1]) for entry in self.entries]
-        return [(own_name(entry[0], names[1]), entry[1]) for entry in self.entries]
+            return [(entry[0], entry[1]) for entry in entries]
+        return [(own_name(entry[0], names[1]), entry[1]) for entry in entries]
 
     def entry(self, name: str) -> Any:
         """The recorded entry of a property, or None."""
@@ -110,6 +110,18 @@ class View:
         value = value.replace("$", names[0])
         head, dot, tail = value.rpartition("/")
         return f"{head}{dot}{own_name(tail, names[1])}" if tail != value else value
+
+
+def _as_it_came(view: View) -> Any:
+    """What a PCI device lists that came later, or sits behind a root port: parts are made in another order."""
+    owner = view.owner
+    if owner is None or owner.path != view.path or owner.room is None:
+        return None
+    way = "hot" if owner.hotplugged else ""
+    if owner.room.kind == "PCIE" and owner.room.owner is not None:
+        way = f"{way} express".strip()
+    ways = view.registry.facts.get(f"listing {owner.kind}") if way else None
+    return ways.get(way) if ways is not None else None
 
 
 #: Recorded entries by name, for those that are large and asked for one by one; with them, so that they stay.
