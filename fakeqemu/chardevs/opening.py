@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
     from fakeqemu.session import Session
 
-__all__ = ["Change", "add", "close", "connect", "connected", "failed", "reconnect"]
+__all__ = ["MODULES", "Change", "add", "close", "connect", "connected", "failed", "reconnect"]
 
 SECOND_NS = 1_000_000_000
+#: Back ends that are in modules, with what else is in the same.
+MODULES = {
+    "braille": ("braille",),
+    "dbus": ("dbus",),
+    "spiceport": ("spiceport", "spicevmc"),
+    "spicevmc": ("spiceport", "spicevmc"),
+}
 #: Where a file's name stands, of the back ends that open one.
 _PATHS = {"file": "out", "pipe": "device", "serial": "device", "parallel": "device"}
 
@@ -104,6 +111,8 @@ def add(
         CommandError: QEMU would refuse it.
     """
     kind, data, change = backend["type"], dict(backend["data"]), Change(old)
+    if kind in MODULES:
+        machine.parts.setdefault("modules", set()).update(MODULES[kind])
     log = data.get("logfile")
     if log is not None:
         reason = machine.host.write(log, b"", truncate=not data.get("logappend"))

@@ -18,7 +18,7 @@ __all__ = ["RECORDED", "query_kvm", "query_name", "query_target", "query_uuid"]
 RECORDED = (
     "query-version", "query-commands", "query-qmp-schema", "query-machines", "query-tpm-models",
     "query-tpm-types",
-    "query-chardev-backends", "query-replay", "query-tpm", "query-pr-managers",
+    "query-replay", "query-tpm", "query-pr-managers",
 )  # fmt: skip
 
 

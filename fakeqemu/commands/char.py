@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fakeqemu.chardevs import Backend, chardevs_of
+from fakeqemu.chardevs.opening import MODULES
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from fakeqemu.session import Session
 
 __all__ = [
-    "chardev_add", "chardev_change", "chardev_remove", "chardev_send_break", "query_chardev", "query_yank",
+    "chardev_add", "chardev_change", "chardev_remove", "chardev_send_break", "query_chardev",
+    "query_chardev_backends", "query_yank",
     "ringbuf_read", "ringbuf_write", "yank",
 ]  # fmt: skip
 
@@ -38,6 +40,18 @@ def query_chardev(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
         filename = backend.filename(connected=bool(backend.conn) or name in served)
         answer.append({"frontend-open": table.front_open(name, users), "filename": filename, "label": name})
     return answer
+
+
+@command("query-chardev-backends")
+def query_chardev_backends(machine: FakeQemu, session: Session) -> list[dict[str, Any]]:
+    """The back ends that there are: those of modules once something has loaded them."""
+    del session
+    loaded: set[str] = machine.parts.get("modules") or set()
+    return [
+        entry
+        for entry in machine.profile.value("query-chardev-backends")
+        if "*" in loaded or entry["name"] not in MODULES or entry["name"] in loaded
+    ]
 
 
 @command("chardev-add", takes=True)

@@ -111,7 +111,7 @@ HOME = {
     "query-block-jobs": "blockjob",
     "query-blockstats": "block",
     "query-chardev": "char",
-    "query-chardev-backends": "about",
+    "query-chardev-backends": "char",
     "query-colo-status": "migration",
     "query-commands": "about",
     "query-cpu-definitions": "about",

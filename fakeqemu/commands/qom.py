@@ -68,8 +68,9 @@ def qom_set(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> N
 
 @command("qom-list-types", takes=True)
 def qom_list_types(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Raw | list[Any]:
-    """The types of the program, or those that descend from one."""
+    """The types of the program, or those that descend from one; to list them, every module is loaded."""
     del session
+    machine.parts.setdefault("modules", set()).add("*")
     recorded = machine.profile.recorded("qom-list-types", arguments)
     if recorded is not None:
         return recorded

@@ -12,7 +12,17 @@ from tests.helpers.processes import Program, fake_argv, real_argv
 
 pytestmark = pytest.mark.real_qemu
 
-BARE = ("-S", "-accel", "tcg", "-display", "none", "-nodefaults", "-no-shutdown", "-qmp", "unix:m,server=on,wait=off")
+BARE = (
+    "-S",
+    "-accel",
+    "tcg",
+    "-display",
+    "none",
+    "-nodefaults",
+    "-no-shutdown",
+    "-qmp",
+    "unix:m,server=on,wait=off",
+)
 
 
 def socket_of(path, **more):
@@ -31,7 +41,7 @@ CHARDEV_WORDS = (
     "-serial", "null",
 )  # fmt: skip
 CHARDEVS = [
-    "query-chardev", "query-yank", *(("chardev-add", {"id": ident, "backend": backend}) for ident, backend in [
+    "query-chardev-backends", ("chardev-add", {"id": "sp", "backend": null("spiceport", fqdn="x")}), "query-chardev-backends", "query-chardev", "query-yank", *(("chardev-add", {"id": ident, "backend": backend}) for ident, backend in [
         ("a", null()), ("a", null()), ("a b", null()), ("", null()), ("b", null("pty")), ("c", socket_of("sock2", server=True, wait=False)),
         ("c1", socket_of("nope", server=False)), ("c2", socket_of("/nope/x", server=True)), ("c6", socket_of("nope", server=False, reconnect=1)),
         ("c7", socket_of("nope", server=True, reconnect=1)), ("c8", socket_of("nope", server=False, wait=True)),
@@ -115,11 +125,20 @@ PLAIN = [
 
 NONE_WORDS = ("-machine", "none")
 NONE = [
+    "query-chardev-backends", ("qom-list-types", {"implements": "x"}), "query-chardev-backends",
     "inject-nmi", "system_wakeup", "query-current-machine", "rtc-reset-reinjection", "query-mice", "query-acpi-ospm-status", "system_powerdown", "query-status", "query-rx-filter",
     ("watchdog-set-action", {"action": "none"}), ("screendump", {"filename": "z"}), "system_reset",
 ]  # fmt: skip
 
-VNC = ("unix:v.sock", ":{port},to=99,websocket=on", "none", "127.0.0.1:{port},sasl=on", "127.0.0.1:{port},id=foo,share=ignore", "0.0.0.0:{port}", "[::1]:{port}")
+VNC = (
+    "unix:v.sock",
+    ":{port},to=99,websocket=on",
+    "none",
+    "127.0.0.1:{port},sasl=on",
+    "127.0.0.1:{port},id=foo,share=ignore",
+    "0.0.0.0:{port}",
+    "[::1]:{port}",
+)
 
 
 def tidy(line):
@@ -159,7 +178,11 @@ def played(tmp_path, words, steps):
         pytest.param(PLAIN_WORDS, PLAIN, id="plain"),
         pytest.param(NONE_WORDS, NONE, id="none"),
         *(
-            pytest.param(("-machine", "pc", "-vga", "std", "-vnc", text), ["query-vnc", "query-vnc-servers", ("set_password", {"protocol": "vnc", "password": "x"})], id=f"vnc {text}")
+            pytest.param(
+                ("-machine", "pc", "-vga", "std", "-vnc", text),
+                ["query-vnc", "query-vnc-servers", ("set_password", {"protocol": "vnc", "password": "x"})],
+                id=f"vnc {text}",
+            )
             for text in VNC
         ),
     ],

@@ -182,7 +182,9 @@ def both(tmp_path, words):
     for name, make in (("real", real_argv), ("fake", fake_argv)):
         directory = tmp_path / name
         directory.mkdir()
-        yield name, Program(make(*words(directory)), directory), directory / "m"
+        # In the real one no operating system runs.
+        script = "- {at: start, images: real, guest: {boot: 365d, agent: false}}" if name == "fake" else None
+        yield name, Program(make(*words(directory)), directory, script=script), directory / "m"
 
 
 def bare(_directory):
