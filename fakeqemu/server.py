@@ -58,6 +58,8 @@ _MAX_UNREAD = 1 << 24
 #: How many descriptors wait for their request.
 _MAX_FDS = 1024
 _UMASK = 0o077
+#: New objects of a fake before its first garbage collection.
+_COLLECT_AFTER = 20_000
 
 
 class _Client:
@@ -109,14 +111,18 @@ class Server:
         import gc
 
         gc.collect()
-        # What is there by now is shared with every fake, as long as no collector writes into it.
+        # What is there by now is shared with every fake, as long as no collector writes into it; and a start
+        # is over before the first collection.
         gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
 
     def run(self) -> None:
         """Serve, until SIGTERM or SIGINT, or until the only client has gone."""
         _signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         for signum in (_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT):
             _signal.signal(signum, self._note)
+        # As the processes do: a relative path means the same here and there.
+        posix.chdir("/")
         self.prepare()
         while not self._ending and (self._listener is not None or self._clients):
             for fd, events in self._epoll.poll():
@@ -405,6 +411,7 @@ def serve_path(path: str) -> None:
         OSError: the path cannot be bound, or somebody serves it.
     """
     server = Server(listening(path))
+    path = path if path.startswith("/") else f"{posix.getcwd()}/{path}"
     try:
         server.run()
     finally:
