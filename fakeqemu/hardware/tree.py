@@ -113,7 +113,7 @@ class View:
 
 
 def _as_it_came(view: View) -> Any:
-    """What a PCI device lists that came later, or sits behind a root port: parts are made in another order."""
+    """What a PCI device lists that came later or behind a root port: its parts have another order there."""
     owner = view.owner
     if owner is None or owner.path != view.path or owner.room is None:
         return None

@@ -124,6 +124,22 @@ def test_a_guest_that_refuses_keeps_the_device_and_may_be_asked_again() -> None:
     assert vm.say("system_reset")[-1] == deleted("n")
 
 
+def test_a_guest_that_cannot_says_so() -> None:
+    vm = Machine({"at": "start", "unplug": {"error": True}}, argv=MEMORY)
+    vm.q("device_add", driver="e1000", id="n")
+    vm.q("cont")
+    error = {"device": "n", "path": "/machine/peripheral/n"}
+    assert vm.say("device_del", id="n") == [{}, ("DEVICE_UNPLUG_GUEST_ERROR", error)]
+    assert vm.say("device_del", id="n")[0] == {}
+    vm.q("object-add", qom__type="memory-backend-ram", id="m", size=1 << 28)
+    vm.q("device_add", driver="pc-dimm", id="d", memdev="m")
+    [reply, event] = vm.say("device_del", id="d")
+    assert reply == {}
+    assert event[0] == "ACPI_DEVICE_OST"
+    assert event[1]["info"]["device"] == "d"
+    assert {"n", "d"} <= vm.plugged
+
+
 def test_what_sits_on_a_controller_goes_with_it() -> None:
     vm = Machine()
     vm.q("cont")
