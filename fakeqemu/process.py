@@ -386,7 +386,7 @@ def main(argv: Sequence[str], *, script: Script | None = None, start_ns: int | N
     Args:
         argv: the whole command line.
         script: how it misbehaves, where that is known already; else the environment says so.
-        start_ns: when the process began, on the monotonic clock; None for now.
+        start_ns: when the process began, on the monotonic clock; by default this very moment.
     """
     start_ns = time.monotonic_ns() if start_ns is None else start_ns
     try:
