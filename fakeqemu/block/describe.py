@@ -48,7 +48,7 @@ def _informed(node: BlockNode) -> bool:
         return True
     if node.driver == "raw" or node.kind.filter:
         under = node.primary()
-        return under is not None and node.driver not in _WITHOUT_SIZE and _informed(under)
+        return under is not None and _informed(under)
     return False
 
 

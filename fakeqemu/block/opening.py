@@ -39,6 +39,8 @@ _NOT_OURS = {
     "dmg": "Image is read-only",
     "cloop": "Image is read-only",
 }
+#: Formats that a compressing filter may stand on.
+_COMPRESSING = ("qcow2", "qcow", "vmdk", "copy-on-read", "compress")
 _UNREADABLE = "The image format of driver '{}' is not modelled"
 
 
@@ -227,6 +229,8 @@ def _finish(
         if node.kind.supports_backing:
             _open_backing(graph, node, options, flags, depth)
     else:
+        if node.driver == "compress" and under.driver not in _COMPRESSING:
+            raise _fail(f"Compression is not supported for underlying format: {under.driver}")
         node.size = under.size
 
 

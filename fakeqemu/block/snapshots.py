@@ -169,6 +169,8 @@ def delete_internal(graph: Graph, arguments: dict[str, Any]) -> dict[str, Any]:
         raise _fail("Name or id must be provided")
     node.check_op("internal-snapshot-delete")
     image = node.image
+    if image is None or node.driver != "qcow2":
+        raise _fail("Failed to get a snapshot list: Operation not supported")
     for key, snapshot in list(image.snapshots.items()) if image is not None else ():
         if ident in (None, key) and name in (None, snapshot.name) and image is not None:
             del image.snapshots[key]

@@ -173,7 +173,7 @@ def node_stats(node: BlockNode, *, below: bool) -> dict[str, Any]:
     if under is not None and "backing" not in node.kind.primary:
         found["parent"] = node_stats(under, below=below)
     lower = node.below()
-    if lower is not None and lower is not under:
+    if below and lower is not None and lower is not under:
         found["backing"] = node_stats(lower, below=below)
     return found
 

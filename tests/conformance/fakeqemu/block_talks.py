@@ -38,7 +38,11 @@ def file(name: str, path: str, **more: Any) -> Command:
 
 
 def node(name: str, driver: str, **more: Any) -> Command:
-    return "blockdev-add", {"driver": driver, "node-name": name, **{key.replace("_", "-"): value for key, value in more.items()}}
+    return "blockdev-add", {
+        "driver": driver,
+        "node-name": name,
+        **{key.replace("_", "-"): value for key, value in more.items()},
+    }
 
 
 def at(path: str, **more: Any) -> dict[str, Any]:
@@ -110,7 +114,11 @@ PERMS: list[Command] = [
 
 #: Where a PCI device and SCSI disks can be plugged in.
 PORTS = ["-device", "virtio-scsi-pci,id=scsi0"]
-PORTS += [word for index in range(8) for word in ("-device", f"pcie-root-port,id=rp{index},chassis={index},port={index}")]
+PORTS += [
+    word
+    for index in range(8)
+    for word in ("-device", f"pcie-root-port,id=rp{index},chassis={index},port={index}")
+]
 
 CD_ARGV = ["-blockdev", "driver=file,node-name=f,filename=x.qcow2", "-blockdev", "driver=qcow2,node-name=q,file=f",
     "-blockdev", "driver=raw,node-name=iso,read-only=on,file.driver=file,file.filename=cd.iso",
@@ -240,6 +248,24 @@ DRIVES: list[Command] = [
     ("blockdev-open-tray", {"device": "ide1-cd0"}), ("blockdev-change-medium", {"device": "ide1-cd0", "filename": "s.img"}), BLOCK, ("block_set_io_throttle", {**ZERO, "device": "d0", "iops": 5}), BLOCK,
 ]  # fmt: skip
 
+ODDS: list[Command] = [
+    node("n1", "null-co", size=1048576), node("n2", "null-co", size=1048576), node("quo", "quorum", children=["n1", "n2"], vote_threshold=2), node("quo2", "quorum", children=[], vote_threshold=1), node("quo3", "quorum", children=["n1"], vote_threshold=3), node("quo4", "quorum", children=["n1"], vote_threshold=0),
+    ("x-blockdev-change", {"parent": "quo", "child": "children.1"}), ("x-blockdev-change", {"parent": "quo"}), ("x-blockdev-change", {"parent": "quo", "child": "children.1", "node": "n1"}), ("x-blockdev-change", {"parent": "nope", "node": "n1"}),
+    ("x-blockdev-change", {"parent": "quo", "node": "nope"}), ("x-blockdev-change", {"parent": "quo", "child": "children.9"}), ("x-blockdev-change", {"parent": "q", "node": "n1"}), ("x-blockdev-change", {"parent": "q", "child": "file"}),
+    ("object-add", {"qom-type": "iothread", "id": "io0"}), ("x-blockdev-set-iothread", {"node-name": "q", "iothread": "io0"}), ("x-blockdev-set-iothread", {"node-name": "n1", "iothread": "nope"}), ("x-blockdev-set-iothread", {"node-name": "nope", "iothread": None}),
+    node("deep", "raw", file={"driver": "raw", "file": {"driver": "raw", "node-name": "mid", "file": at("r.img", **{"node-name": "leaf", "locking": "off"})}}), FLAT, GRAPH, gone("leaf"), gone("mid"), gone("deep"), FLAT,
+    node("bk", "qcow2", file=at("top.qcow2"), backing={"driver": "raw", "file": at("s.img")}), NODES, FLAT, gone("bk"), node("bk2", "qcow2", file=at("top.qcow2"), backing=None), NODES, gone("bk2"), node("bk3", "qcow2", file=at("top.qcow2"), backing="nope"), node("bk4", "qcow2", file=at("top.qcow2"), backing="n1"), NODES, gone("bk4"),
+    node("ro", "qcow2", file=at("top.qcow2"), read_only=True), FLAT, GRAPH, node("over", "qcow2", file=at("y.qcow2"), backing="ro"), NODES, ("blockdev-snapshot", {"node": "ro", "overlay": "over"}), gone("ro"), gone("over"), gone("ro"),
+    node("cache", "qcow2", file=at("z.qcow2"), cache={"direct": True}), FLAT, gone("cache"), node("det", "raw", file=at("s.img"), detect_zeroes="on", discard="unmap"), FLAT, gone("det"),
+    node("cor", "copy-on-read", file={"driver": "qcow2", "file": at("top.qcow2")}), NODES, GRAPH, NODE_STATS, gone("cor"), node("pre", "preallocate", file=at("s.img")), FLAT, gone("pre"), node("cmp", "compress", file={"driver": "qcow2", "file": at("z.qcow2")}), NODES, gone("cmp"), node("cmp2", "compress", file="n1"),
+    node("dbg", "blkdebug", image={"driver": "qcow2", "file": at("z.qcow2")}), FLAT, gone("dbg"), node("cbw", "copy-before-write", file="n1", target="n2"), FLAT, GRAPH, gone("cbw"),
+    ("transaction", {"actions": [{"type": "blockdev-snapshot-sync", "data": {"node-name": "q", "snapshot-file": "sn.qcow2", "snapshot-node-name": "sn"}}, {"type": "block-dirty-bitmap-add", "data": {"node": "sn", "name": "fresh", "granularity": 65536}}]}), NODES, BLOCK,
+    ("block_resize", {"node-name": "sn", "size": 134217728}), BLOCK, ("blockdev-snapshot-sync", {"node-name": "sn", "snapshot-file": "sn2.raw", "snapshot-node-name": "sn2", "format": "raw"}), ("blockdev-snapshot-sync", {"node-name": "sn", "snapshot-file": "x", "snapshot-node-name": "q"}), ("blockdev-snapshot-sync", {"device": "nope", "snapshot-file": "x"}),
+    ("blockdev-snapshot-sync", {"device": "dr0", "snapshot-file": "dr.qcow2", "mode": "existing"}), ("blockdev-snapshot-internal-sync", {"device": "iso", "name": "a"}), ("blockdev-snapshot-internal-sync", {"device": "dr0", "name": "a"}), ("blockdev-snapshot-delete-internal-sync", {"device": "dr0", "name": "a"}), ("blockdev-snapshot-delete-internal-sync", {"device": "dr0", "id": "1"}),
+    ("change-backing-file", {"device": "sn", "image-node-name": "q", "backing-file": "x"}), ("change-backing-file", {"device": "sn", "image-node-name": "iso", "backing-file": "x"}), ("change-backing-file", {"device": "sn", "image-node-name": "sn", "backing-file": "renamed"}), NODES,
+    ("query-block-exports", {}),
+]  # fmt: skip
+
 #: name -> (more argv, commands).
 TALKS: dict[str, tuple[list[str], list[Command]]] = {
     "opening": ([], OPENING),
@@ -252,4 +278,5 @@ TALKS: dict[str, tuple[list[str], list[Command]]] = {
     "reopening": (CD_ARGV, REOPENING),
     "exports": (CD_ARGV, EXPORTS),
     "drives": (DRIVES_ARGV, DRIVES),
+    "odds": (CD_ARGV, ODDS),
 }
