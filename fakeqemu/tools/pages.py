@@ -42,7 +42,8 @@ _WHEN = {
     "agent": "a command of the guest's agent came",
     "job": "a job is about to enter a state",
     "migration": "a migration is about to take a step, at either end",
-    "guest": "something is about to happen inside the guest: `boot`, `booted`, `poweroff`, ...",
+    "guest": "the guest is about to do something: `boot`, `booted`, `agent`, `unplug`, `poweroff`, `reset`, "
+    "`panic`; and every command of its agent",
     "signal": "a signal reached the process (SIGKILL reaches nobody's rules)",
     "eof": "a client of a monitor has gone",
     "exit": "the process is about to leave of its own accord",
