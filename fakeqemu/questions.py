@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "ABSENT", "DEVICES", "FAMILIES", "MACHINES", "OF_A_MACHINE", "PLAIN", "PRINTED", "TYPES", "comparisons",
+    "ABSENT", "DEVICES", "MACHINES", "OF_A_MACHINE", "PLAIN", "PRINTED", "TYPES", "comparisons",
     "descends", "expansions",
 ]  # fmt: skip
 
@@ -39,10 +39,8 @@ DEVICES = (
     "usb-host", "vhost-user-fs-device", "virtio-mem-pci", "virtio-iommu-pci", "virtio-gpu-ccw",
     "spapr-pci-host-bridge", "vfio-ap", "vfio-ccw", "zpci", "virtio-crypto-pci", "tpm-tis", "sd-card",
 )  # fmt: skip
-#: QOM types whose properties are asked for.
+#: QOM types that libvirt asks for whether they exist or not; those that exist are asked for all.
 TYPES = ("memory-backend-file", "memory-backend-memfd", "max-{arch}-cpu", "none-machine")
-#: All types below these are asked for their properties, too.
-FAMILIES = ("machine", "user-creatable", "accel", "memory-backend", "chardev", "secret_common", "tls-creds")
 #: Machine types whose QOM trees are recorded, beside none.
 MACHINES = {
     "x86_64": ("pc", "q35", "microvm", "pc defaults", "q35 defaults"),

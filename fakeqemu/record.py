@@ -105,9 +105,7 @@ def _ask_all(recorder: Recorder, program: Qemu, arch: str) -> None:
     devices = [name for name in concrete if questions.descends(name, "device", parents)]
     for name in sorted({*devices, *questions.DEVICES}):
         recorder.ask(program, "device-list-properties", {"typename": name})
-    wanted = {name.format(arch=arch) for name in questions.TYPES}
-    wanted |= {name for name in concrete if any(questions.descends(name, top, parents)
-                                                for top in questions.FAMILIES)}  # fmt: skip
+    wanted = {name.format(arch=arch) for name in questions.TYPES} | set(concrete)
     for name in sorted(wanted):
         recorder.ask(program, "qom-list-properties", {"typename": name})
     models = json.loads(recorder.members.get("query-cpu-definitions", "[]"))
