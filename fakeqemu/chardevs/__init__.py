@@ -1,8 +1,8 @@
 """Character devices: what is behind each of them, which device uses it, and what passes through.
 
-Knows chardev/*.c of QEMU 7.2: the back ends, their names in ``query-chardev``, who may be removed. Must not
-know what is said on one: consoles and agents stand in `fakeqemu.guests`, monitors in `fakeqemu.session` and
-`fakeqemu.human`.
+Knows chardev/*.c of QEMU 7.2: the back ends, their names in ``query-chardev``, who may be removed.
+Must not know what is said on one: consoles and agents stand in `fakeqemu.guests`, monitors in
+`fakeqemu.session` and `fakeqemu.human`.
 """
 
 from __future__ import annotations

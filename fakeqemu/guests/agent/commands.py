@@ -241,7 +241,8 @@ def _password(agent: Agent, arguments: dict[str, Any]) -> None:
 def _keys_path(agent: Agent, user: str) -> str:
     if not agent.guest.system.knows(user):
         raise _error(f"failed to lookup user '{user}': Success")
-    return "/root/.ssh/authorized_keys" if user == "root" else f"/home/{user}/.ssh/authorized_keys"
+    home = f"/{user}" if user == "root" else f"/home/{user}"
+    return f"{home}/.ssh/authorized_keys"
 
 
 def _get_keys(agent: Agent, arguments: dict[str, Any]) -> dict[str, Any]:
