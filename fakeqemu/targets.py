@@ -1,8 +1,8 @@
 """What differs from one ``qemu-system-...`` program to the next before there is a monitor.
 
 Facts of QEMU 7.2 as Debian builds it, asked of the programs; those of x86_64 and i386 stand in `options` and
-`argv`. Knows an architecture's default machine, its memory, its limits of CPUs, the levels of its topology and
-the options it does not have. Must not know the machine. On the start-up path of the other architectures only.
+`argv`. Knows an architecture's default machine, its memory, its limits of CPUs, the levels of its topology
+and the options it does not have. Must not know the machine. On the start-up path of the other architectures.
 """
 
 from __future__ import annotations
