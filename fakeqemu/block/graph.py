@@ -5,8 +5,9 @@ Knows the graph and its permission rules (QEMU 7.2 ``block.c``). Must not know c
 
 from __future__ import annotations
 
+from fakeqemu.block.conflicts import check_locks, check_users
 from fakeqemu.block.node import BlockNode, Edge, User
-from fakeqemu.block.perms import ALL, WRITE, WRITE_UNCHANGED, names
+from fakeqemu.block.perms import ALL, WRITE, WRITE_UNCHANGED
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -233,13 +234,13 @@ class Graph:
             CommandError: it does not go together.
         """
         if self.checking:
-            self._conflicts(node)
+            check_users(node)
         perm, shared = node.wanted()
         if self.checking:
             if perm & (WRITE | WRITE_UNCHANGED) and node.read_only:
                 raise CommandError("GenericError", "Block node is read-only")
             if node.path is not None:
-                self._locks(node, perm, shared)
+                check_locks(self.nodes.values(), node, perm, shared)
         for edge in node.edges.values():
             old = edge.perm, edge.shared
             new = node.wants(edge)
@@ -247,34 +248,6 @@ class Graph:
                 edge.perm, edge.shared = new
                 self.note(lambda edge=edge, old=old: _restore(edge, old))  # type: ignore[misc]
             self.refresh(edge.child)
-
-    def _conflicts(self, node: BlockNode) -> None:
-        for sharer in node.parents:
-            for wanter in node.parents:
-                bad = wanter.perm & ~sharer.shared
-                if wanter is not sharer and bad:
-                    said = (
-                        f"Permission conflict on node '{node.name}': permissions '{names(bad)}' are both"
-                        f" required by {wanter.told()} (uses node '{node.name}' as '{wanter.name}' child) and"
-                        f" unshared by {sharer.told()} (uses node '{node.name}' as '{sharer.name}' child)."
-                    )
-                    raise CommandError("GenericError", said)
-
-    def _locks(self, node: BlockNode, perm: int, shared: int) -> None:
-        """The locks on the bytes of a file, which other nodes of the same file hold (file-posix.c)."""
-        if node.unlocked:
-            return
-        others = [
-            other.wanted()
-            for other in self.nodes.values()
-            if other is not node and other.path == node.path and not other.unlocked and other.parents
-        ]
-        for bit in (1, 2, 4, 8):
-            if perm & bit and any(not theirs & bit for _, theirs in others):
-                raise _locked(node, f'Failed to get "{names(bit)}" lock')
-        for bit in (1, 2, 4, 8):
-            if not shared & bit and any(theirs & bit for theirs, _ in others):
-                raise _locked(node, f'Failed to get shared "{names(bit)}" lock')
 
     # -- what jobs and snapshots do -------------------------------------------------------------------------
 
@@ -468,13 +441,6 @@ BACKING_OPS = frozenset((
     "change", "commit-source", "dataplane", "drive-del", "eject", "external-snapshot", "internal-snapshot",
     "internal-snapshot-delete", "mirror-source", "mirror-target", "resize", "replace",
 ))  # fmt: skip
-
-
-def _locked(node: BlockNode, text: str) -> CommandError:
-    """A lock that cannot be had, with the hint that standard error gets."""
-    error = CommandError("GenericError", text)
-    error.hint = f"Is another process using the image [{node.path}]?\n"  # type: ignore[attr-defined]
-    return error
 
 
 def _restore(edge: Edge, old: tuple[int, int]) -> None:
