@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Facts", "facts_of", "pack"]
+__all__ = ["Facts", "facts_of", "pack", "reinserted"]
 
 DIRECTORY = __file__.rpartition("/")[0] + "/facts"
 _SHARED = 32768
@@ -97,6 +97,15 @@ def facts_of(arch: str) -> Facts:
         name = f"{arch}.facts"
         found = _cache[arch] = Facts(f"{DIRECTORY}/{name}" if name in listdir(DIRECTORY) else None)
     return found
+
+
+def reinserted(value: Any) -> Any:
+    """A recorded value so that it is written as it was: QEMU's dictionaries give the last that came first."""
+    if type(value) is dict:
+        return {key: reinserted(value[key]) for key in reversed(value)}
+    if type(value) is list:
+        return [reinserted(item) for item in value]
+    return value
 
 
 def pack(facts: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ bridge is seen.
 from __future__ import annotations
 
 from fakeqemu.hardware.buses import fits
+from fakeqemu.hardware.facts import reinserted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["query"]
 def query(registry: Registry) -> list[dict[str, Any]]:
     """All PCI buses that can be seen."""
     roots = [bus for bus in registry.root_bus.below if fits(bus.kind, "PCI")]
-    return [{"bus": 0, "devices": _functions(registry, bus, 0)} for bus in roots]
+    return [{"bus": 0, "devices": reinserted(_functions(registry, bus, 0))} for bus in roots]
 
 
 def _functions(registry: Registry, bus: Bus, number: int) -> list[dict[str, Any]]:
@@ -45,7 +46,7 @@ def _devfn(entry: tuple[int, dict[str, Any]]) -> int:
 def _function(thing: Object, known: dict[str, Any], number: int) -> dict[str, Any]:
     place: int = thing.place
     own = {"bus": number, "qdev_id": thing.id or "", "slot": place >> 3, "function": place & 7}
-    # In the order of QEMU's dictionaries.
+    # As QEMU's dictionaries order them.
     order = (
         "irq_pin",
         "bus",
@@ -59,4 +60,6 @@ def _function(thing: Object, known: dict[str, Any], number: int) -> dict[str, An
         "regions",
     )
     merged = known | own
+    if thing.options.get("romfile") == "" or str(thing.options.get("rombar", 1)) == "0":
+        merged["regions"] = [region for region in known["regions"] if region["bar"] != 6]
     return {name: merged[name] for name in order if name in merged}

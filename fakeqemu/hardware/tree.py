@@ -97,7 +97,9 @@ class View:
         if len(entry) > 3:
             raise CommandError("GenericError", self.own(entry[3]))
         if len(entry) > 2:
-            return self.own(entry[2])
+            from fakeqemu.hardware.facts import reinserted
+
+            return reinserted(self.own(entry[2]))
         return {"bool": False, "str": "", "string": ""}.get(
             entry[1], "" if entry[1].startswith("link<") else 0
         )
