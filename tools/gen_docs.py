@@ -132,9 +132,9 @@ def fake_page() -> str:
         NOTE,
         "",
         "*modelled*: the machine has state for it and carries it out. *recorded*: the reply is the one that",
-        "the real QEMU gave when the profile was recorded. *refused*: `CommandNotFound`, although the real QEMU",
-        "has the command. An empty cell: that QEMU has no such command either. Any event can be sent by a",
-        "script.",
+        "the real QEMU gave when the profile was recorded. *refused*: `CommandNotFound`, although the real",
+        "QEMU has the command. An empty cell: that QEMU has no such command either. Any event can be sent by",
+        "a script.",
         "",
     ]
     for name in names:
