@@ -80,7 +80,11 @@ class Qemu:
 
     def __enter__(self) -> Self:
         self._directory = tempfile.TemporaryDirectory(prefix="fakeqemu-")
-        self.restart()
+        try:
+            self.restart()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -16,7 +18,13 @@ def run(*words):
 def test_profiles():
     code, output = run("profiles")
     assert code == 0
-    assert output.startswith("x86_64-7.2\tqemu-system-x86_64 7.2.22")
+    names = [line.partition("\t")[0] for line in output.splitlines()]
+    assert names == [f"{arch}-7.2" for arch in ("aarch64", "i386", "ppc64", "riscv64", "s390x", "x86_64")]
+    assert "\tqemu-system-x86_64 7.2.22" in output
+    code, output = run("profiles", "--json")
+    listed = json.loads(output)
+    assert (code, listed["schema"], len(listed["profiles"])) == (0, "fakeqemu/profiles@1", 6)
+    assert all(entry["modules"] and entry["bytes"] < 300_000 for entry in listed["profiles"])
 
 
 def test_a_good_script(tmp_path):
