@@ -56,7 +56,9 @@ class Side:
         async with asyncio.timeout(20):
             while True:
                 with contextlib.suppress(OSError):
-                    return (await connect_unix(Peer, f"{self.directory}/{name}"))[1]
+                    peer = (await connect_unix(Peer, f"{self.directory}/{name}"))[1]
+                    self.peers.append(peer)
+                    return peer
                 await asyncio.sleep(0.002)
 
     async def logged(self, words):
@@ -82,12 +84,16 @@ class Side:
         process.signal(signal.SIGKILL)
         await process.wait()
         await self.launcher.aclose()
+        for peer in self.peers:
+            peer.transport.abort()
+            await peer.lost
         words = self.log().replace(self.directory, "@")
         return heard, sorted(re.sub(r"/dev/pts/\d+", "/dev/pts/N", words).splitlines())
 
 
 class InProcess(Side):
     def __init__(self, directory, port):
+        self.peers = []
         self.directory = str(directory)
         self.launcher = LocalLauncher(env={"PROBE_PORT": str(port)})
         self.program = [sys.executable, PROBE, QEMU]
@@ -117,6 +123,7 @@ class InProcess(Side):
 
 class InLoop(Side):
     def __init__(self):
+        self.peers = []
         self.net = net_of(asyncio.get_running_loop())
         self.net.files.make_dirs("/run")
         self.directory = "/run"
