@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fakeqemu.profile import Profile
-from fakeqemu.registry import COMMANDS, load
+from fakeqemu.registry import load
 
 __all__ = ["MODELLED", "RECORDED", "REFUSED", "commands", "events_sent"]
 
@@ -25,10 +25,9 @@ REFUSED = "refused"
 
 def commands(profile: Profile) -> dict[str, str]:
     """How each command of a profile's QEMU is answered, in alphabetical order."""
-    load("qmp_capabilities")
 
     def answered(name: str) -> str:
-        if name in COMMANDS:
+        if load(name) is not None:
             return MODELLED
         known = profile.recorded(name) is not None or profile.refusal(name) is not None
         return RECORDED if known else REFUSED
