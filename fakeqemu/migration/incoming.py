@@ -274,7 +274,7 @@ class Incoming(Channel):
         elif machine.line.freeze:
             machine.change("paused")
         else:
-            from fakeqemu import guest
+            from fakeqemu import runstate as guest
 
             if machine.boot_done is None:
                 machine.boot_done = machine.now_ns

@@ -94,6 +94,9 @@ class Outgoing(Channel):
         if "multifd" in self.migration.capabilities and self.target.kind not in ("unix", "tcp"):
             self._fail(None)
             return
+        if "x-colo" in self.migration.capabilities:
+            self._fail("COLO is not modelled")
+            return
         self._step("setup", self._connect)
 
     def at_once(self) -> None:
@@ -186,8 +189,19 @@ class Outgoing(Channel):
             self._hang_up()
         elif reason is not None:
             self._fail(reason)
+        elif self._unsafe():
+            self._fail(f"No TLS credentials with id '{self.migration.parameter('tls-creds')}'")
         else:
             machine.later(self.migration.memory.setup_ns, self._guarded(self._set_up, "setup"))
+
+    def _unsafe(self) -> bool:
+        """Whether TLS was asked for with credentials that there are none of."""
+        creds = self.migration.parameter("tls-creds")
+        if not creds or self.target.kind not in ("unix", "tcp"):
+            return False
+        from fakeqemu import hardware
+
+        return creds not in hardware.registry_of(self._machine).objects
 
     def _reopened(self, reason: str | None) -> None:
         """A new connection for what was interrupted, or none."""
@@ -260,6 +274,10 @@ class Outgoing(Channel):
         self._write(stream.CONFIG, configuration(machine))
         self.passes.where = self._where
         self.passes.begin()
+        if "background-snapshot" in self.migration.capabilities:
+            self._enter("active")
+            self._snapshot()
+            return
         self._describe_pass()
         self._enter("active")
         if self._hopeless is not None:
@@ -268,6 +286,20 @@ class Outgoing(Channel):
         self._step("active", self._plan)
         if self._postcopy:
             machine.afterwards(self._guarded(self._to_postcopy, "active"))
+
+    def _snapshot(self) -> None:
+        """The guest stops for a moment only: its memory is written down as it was then, while it runs on."""
+        from fakeqemu import runstate
+
+        machine = self._machine
+        self._old_state = machine.runstate
+        runstate.stop(machine)
+        self._write_parts()
+        if self._old_state == "running":
+            runstate.resume(machine)
+        self.downtime_ns = self.migration.memory.downtime_ns
+        self.passes.counters.syncs = 0
+        machine.later(self.passes.plan(), self._guarded(self._all_sent, "active"))
 
     @property
     def _where(self) -> str:
@@ -362,7 +394,8 @@ class Outgoing(Channel):
         machine = self._machine
         self.passes.fold()
         postcopy = self.status == "postcopy-active"
-        if not postcopy:
+        stays = "background-snapshot" in self.migration.capabilities
+        if not postcopy and not stays:
             self._write_parts()
         self._write(stream.END, {"runstate": self._old_state})
         self._waits_for = {"drained"}
@@ -390,10 +423,11 @@ class Outgoing(Channel):
     def _complete(self) -> None:
         machine = self._machine
         self.total_ns = machine.now_ns - self._begun_ns
-        if self.status != "postcopy-active":
-            self.downtime_ns = machine.now_ns - self._downtime_from
+        if "background-snapshot" not in self.migration.capabilities:
+            if self.status != "postcopy-active":
+                self.downtime_ns = machine.now_ns - self._downtime_from
+            machine.change("postmigrate")
         self.migration.memory.hold_back(0)
-        machine.change("postmigrate")
         self._enter("completed")
         self._hang_up()
 
@@ -433,7 +467,7 @@ class Outgoing(Channel):
         if machine.runstate != "finish-migrate":
             return
         if runs_on and self._old_state == "running":
-            from fakeqemu import guest
+            from fakeqemu import runstate as guest
 
             guest.resume(machine)
         else:

@@ -11,7 +11,7 @@ Numbers are big-endian. A page of the guest is never sent: pages are described i
 
 from __future__ import annotations
 
-from fakeqemu.qjson import encode
+from fakeqemu.protocol.qjson import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

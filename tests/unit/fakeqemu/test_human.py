@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fakeqemu.facts.profile import profile_for
 from fakeqemu.human.line import BadLine, Scanner, arguments
 from fakeqemu.human.table import COMMANDS, QMP
 from fakeqemu.migration.parameters import CAPABILITIES, DEFAULTS
-from fakeqemu.profile import profile_for
 from tests.helpers.puppet import ARGV, MS, SECOND, Puppet
 
 MONITOR = (*ARGV[:8], "-nodefaults", "-monitor", "unix:/run/h,server=on,wait=off")
@@ -39,8 +39,10 @@ def test_expressions(text: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "unexpected end of expression"), ("x", "invalid char 'x' in expression"), ("1/0", "division by zero"),
-        ("(1", "')' expected"), ("$pc", "unknown register"), ("(" * 200, "expression is too deep"),
+        ("", "unexpected end of expression"), ("x", "invalid char 'x' in expression"),
+        ("1/0", "division by zero"),
+        ("(1", "')' expected"), ("$pc", "unknown register"), 
+        ("(" * 200, "expression is too deep"),
     ],
 )  # fmt: skip
 def test_what_is_no_expression(text: str, why: str) -> None:

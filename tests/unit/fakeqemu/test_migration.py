@@ -616,6 +616,36 @@ class TestIncoming:
         assert "Unknown savevm section or instance 'example' 0." in pair.there.stderr
 
 
+class TestOtherWays:
+    def test_a_background_snapshot_leaves_the_guest_running(self) -> None:
+        member = Wires().member(argv=RUNNING)
+        conn = member.open()
+        names = capabilities("events", "background-snapshot")
+        assert member.ask(conn, "migrate-set-capabilities", capabilities=names) == {}
+        assert member.ask(conn, "migrate", uri="exec:cat >/x") == {}
+        member.run(SECOND)
+        said = [one["event"] + " " + one.get("data", {}).get("status", "") for one in member.messages(conn)]
+        assert said == ["MIGRATION active", "STOP ", "RESUME ", "MIGRATION completed"]
+        report = member.ask(conn, "query-migrate")
+        adds_up(report)
+        assert report["ram"]["dirty-sync-count"] == 0
+        assert member.ask(conn, "query-status")["status"] == "running"
+
+    def test_tls_without_credentials(self) -> None:
+        pair = Pair()
+        pair.here.ask(pair.a, "migrate-set-parameters", tls__creds="x")
+        go(pair)
+        pair.run(SECOND)
+        pair.here.take(pair.a)
+        assert query(pair) == {"status": "failed", "error-desc": "No TLS credentials with id 'x'"}
+
+    def test_colo_says_that_it_is_not_there(self) -> None:
+        pair = Pair()
+        pair.set("x-colo")
+        assert go(pair)[:2] == ["MIGRATION setup", "MIGRATION failed"]
+        assert query(pair)["status"] == "failed"
+
+
 def test_pages_are_never_sent() -> None:
     pair = Pair(words(used="512MiB"), argv=RUNNING)
     go(pair)
