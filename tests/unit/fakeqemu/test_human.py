@@ -41,7 +41,7 @@ def test_expressions(text: str, value: int) -> None:
     [
         ("", "unexpected end of expression"), ("x", "invalid char 'x' in expression"),
         ("1/0", "division by zero"),
-        ("(1", "')' expected"), ("$pc", "unknown register"), 
+        ("(1", "')' expected"), ("$pc", "unknown register"),
         ("(" * 200, "expression is too deep"),
     ],
 )  # fmt: skip
