@@ -29,8 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fakeqemu.grammar import compile_rules
-from fakeqemu.script import Script
+from fakeqemu.scripts.grammar import compile_rules
+from fakeqemu.scripts.script import Script
 from virtsim.api import Connection, Context
 from virtsim.host.chance import SeededChance
 from virtsim.host.clock import SystemClock

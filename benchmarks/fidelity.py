@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fakeqemu import support
-from fakeqemu.profile import profile_for
+from fakeqemu.facts.profile import profile_for
 from tests.conformance.libvirtd.compare import differences as flow_differences
 from tests.conformance.libvirtd.flows import FLOWS
 from tests.conformance.libvirtd.play import install_fake, play

@@ -211,7 +211,7 @@ def virtsim_peer(delays: list[float]) -> list[float]:
 
 
 def full_peer(delays: list[float]) -> list[float]:
-    from fakeqemu.script import Script
+    from fakeqemu.scripts.script import Script
     from virtsim.host.chance import SeededChance
     from virtsim.host.clock import SystemClock
     from virtsim.host.context import Context
@@ -219,7 +219,7 @@ def full_peer(delays: list[float]) -> list[float]:
     from virtsim.sim.launcher import SimLauncher
     from virtsim.sim.loop import run
 
-    # As fakeqemu.grammar.compile_rules() makes them of {at: start, socket: {delay: ...}}.
+    # As fakeqemu.scripts.grammar.compile_rules() makes them of {at: start, socket: {delay: ...}}.
     scripts = [
         Script.from_compiled(
             {

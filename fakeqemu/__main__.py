@@ -2,6 +2,6 @@
 
 import sys
 
-from fakeqemu.process import main
+from fakeqemu.driver.process import main
 
 main(["qemu-system-x86_64", *sys.argv[1:]])

@@ -7,6 +7,6 @@ import sys
 
 sys.path.insert(0, __file__.rpartition("/")[0].rpartition("/")[0])
 
-from fakeqemu.process import main
+from fakeqemu.driver.process import main
 
 main(sys.argv[1:])

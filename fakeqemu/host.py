@@ -1,7 +1,7 @@
 """What a machine may ask of the world around it, without waiting.
 
 Knows the questions. Must not know any answer but that of an empty world: a driver hands in one that looks at
-real files (`fakeqemu.realhost`) or at those of a simulation. On the start-up path.
+real files (`fakeqemu.driver.realhost`) or at those of a simulation. On the start-up path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Host:
         return None
 
     def kind(self, path: str) -> str | None:
-        """What a path leads to: ``file``, ``directory``, ``device`` or ``other``; None when it is imaginary."""
+        """What a path leads to: ``file``, ``directory``, ``device`` or ``other``; None: it is imaginary."""
         del path
         return None
 

@@ -1,15 +1,15 @@
 """The fake machine: bytes and signals in, a list of (delay, action) out.
 
 Knows the life of a QEMU process from its command line to its end, and its run states. Must not know sockets,
-processes or clocks: a driver (`fakeqemu.process`, or the launcher of a simulation) carries the actions out
-and says what time it is. What a command does stands in `fakeqemu.commands`; in which order things happen to a
-command stands in `fakeqemu.dispatch`. On the start-up path.
+processes or clocks: a driver (`fakeqemu.driver.process`, or the launcher of a simulation) carries the
+actions out and says what time it is. What a command does stands in `fakeqemu.commands`; in which order
+things happen to a command stands in `fakeqemu.protocol.dispatch`. On the start-up path.
 """
 
 from __future__ import annotations
 
 from fakeqemu.actions import Exit, Note, Send, Stderr, Wake
-from fakeqemu.argv import ArgvError, CommandLine
+from fakeqemu.cmdline.argv import ArgvError, CommandLine
 from fakeqemu.host import Host
 
 TYPE_CHECKING = False
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from fakeqemu.actions import Action
     from fakeqemu.channel import Acceptor, Channel
-    from fakeqemu.outlet import Outlet
-    from fakeqemu.parts import Chardev
-    from fakeqemu.profile import Profile
-    from fakeqemu.script import OnRule, Rules, Script
-    from fakeqemu.session import Session
+    from fakeqemu.cmdline.parts import Chardev
+    from fakeqemu.facts.profile import Profile
+    from fakeqemu.protocol.session import Session
+    from fakeqemu.scripts.outlet import Outlet
+    from fakeqemu.scripts.script import OnRule, Rules, Script
 
     Step: TypeAlias = tuple[int, Action]
 
@@ -83,8 +83,8 @@ class FakeQemu:
         self.channels: dict[int, Channel] = {}
         #: Connections that were accepted: the name under which the listener was opened.
         self.conns: dict[int, str] = {}
-        #: Who takes the clients of a listener; of a character device that is not in here, `fakeqemu.session`
-        #: decides.
+        #: Who takes the clients of a listener; of a character device that is not in here,
+        #: `fakeqemu.protocol.session` decides.
         self.acceptors: dict[str, Acceptor] = {}
         #: What the machine is made of, by name; each package of the fake that keeps state owns one.
         self.parts: dict[str, Any] = {}
@@ -104,7 +104,7 @@ class FakeQemu:
         self._started_ns = self._ran_ns = self._running_since = 0
         self._next_channel = -1
         if script is not None and script.length:
-            from fakeqemu.script import Rules
+            from fakeqemu.scripts.script import Rules
 
             self.rules = Rules(script, seed)
 
@@ -121,7 +121,7 @@ class FakeQemu:
             return self._take()
         self.actions = dict(self.line.actions)
         if self.line.output is not None:
-            from fakeqemu.help import printed
+            from fakeqemu.cmdline.help import printed
 
             return [(0, printed(self.line.output, self.profile)), (0, Exit(0))]
         for warning in self.line.warnings:
@@ -138,7 +138,7 @@ class FakeQemu:
             self.conns[conn] = chardev
             acceptor = self.acceptors.get(chardev)
             if acceptor is None:
-                from fakeqemu.session import open_session
+                from fakeqemu.protocol.session import open_session
 
                 open_session(self, chardev, conn)
             else:
@@ -288,7 +288,7 @@ class FakeQemu:
     def profile(self) -> Profile:
         """The recorded facts; loaded when first asked for."""
         if self._profile is None:
-            from fakeqemu.profile import Profile, profile_for, profile_named
+            from fakeqemu.facts.profile import Profile, profile_for, profile_named
 
             name: str | None = self.word("profile")
             if name is None:
@@ -323,7 +323,7 @@ class FakeQemu:
         """Send a line; what is sent at one instant goes out together."""
         session = self.sessions.get(conn)
         if session is not None and session.pretty:
-            from fakeqemu.pretty import prettified
+            from fakeqemu.protocol.pretty import prettified
 
             text = prettified(text)
         data = f"{text}\r\n".encode("ascii", "replace")
@@ -371,7 +371,7 @@ class FakeQemu:
         if rule is None:
             act()
         else:
-            from fakeqemu.effects import at_step, connection
+            from fakeqemu.scripts.effects import at_step, connection
 
             at_step(self, rule, act, fail or _nothing, connection(self, step, name), name)
 
@@ -425,7 +425,7 @@ class FakeQemu:
         if self.rules is None:
             self.tell(event, data)
             return
-        from fakeqemu.effects import emitted
+        from fakeqemu.scripts.effects import emitted
 
         emitted(self, event, data)
 
@@ -436,12 +436,12 @@ class FakeQemu:
             control.told(self, event, data)
         if not self.sessions:
             return
-        from fakeqemu.ratelimit import LIMITED
-        from fakeqemu.session import event_text
+        from fakeqemu.protocol.ratelimit import LIMITED
+        from fakeqemu.protocol.session import event_text
 
         text = event_text(event, data, self.wall_ns + self.now_ns)
         if event in LIMITED:
-            from fakeqemu.ratelimit import limited
+            from fakeqemu.protocol.ratelimit import limited
 
             limited(self, event, data, text, self.broadcast)
         else:
@@ -495,9 +495,9 @@ class FakeQemu:
         self.line.check_machine(known)
         self.line.check_properties(lambda: self.profile)
         self.line.check_references()
-        if self._host is not None and (self.script is None or self.word("images") == "real"):
-            if self.line.blockdevs or self.line.drives:
-                self._check_disks(self._host)
+        real = self.script is None or self.word("images") == "real"
+        if self._host is not None and real and (self.line.blockdevs or self.line.drives):
+            self._check_disks(self._host)
 
     def _check_disks(self, host: Host) -> None:
         from fakeqemu.block.glance import plain

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from fakeqemu.cmdline.parts import Chardev
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.parts import Chardev
 
 __all__ = ["closed", "plan", "refused", "start_delay_ns"]
 
@@ -48,7 +48,7 @@ def _plan(machine: FakeQemu) -> None:
         elif chardev.backend in ("pty", "file", "pipe", "stdio"):
             _open(machine, chardev)
         elif chardev.backend == "socket":
-            from fakeqemu.dialling import open_socket
+            from fakeqemu.cmdline.dialling import open_socket
 
             open_socket(machine, chardev)
     machine.later(delay_ns, lambda: machine.at("ready", "", lambda: _ready(machine)))
@@ -101,7 +101,7 @@ def _say(machine: FakeQemu, word: str) -> None:
 
 def _timed(machine: FakeQemu, rule: dict[str, Any], left: int | None) -> Callable[[], None]:
     def act() -> None:
-        from fakeqemu.effects import act_now
+        from fakeqemu.scripts.effects import act_now
 
         do = rule["do"]
         machine.note(rule["name"], "time: " + ", ".join(do))
@@ -109,7 +109,7 @@ def _timed(machine: FakeQemu, rule: dict[str, Any], left: int | None) -> Callabl
             machine.later(rule["every"], _timed(machine, rule, left and left - 1))
         act_now(machine, do)
         if "stall" in do:
-            from fakeqemu.stall import stall
+            from fakeqemu.scripts.stall import stall
 
             stall(machine, do["stall"])
 
@@ -192,7 +192,7 @@ def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
     """A client has gone: QEMU waits for the next one on the same listener, or connects again."""
     found = machine.line.chardevs.get(chardev)
     if found is not None and not found.listens and found.backend == "socket":
-        from fakeqemu.dialling import hung_up, is_client
+        from fakeqemu.cmdline.dialling import hung_up, is_client
 
         if is_client(found):
             hung_up(machine, found)
@@ -208,7 +208,7 @@ def closed(machine: FakeQemu, chardev: str, *, monitor: bool) -> None:
 
 def refused(machine: FakeQemu, name: str, reason: str) -> None:
     """A socket could not be had: the end of a start; whoever opened it by name later is told instead."""
-    from fakeqemu.dialling import port_words
+    from fakeqemu.cmdline.dialling import port_words
 
     reason = port_words(reason)
     acceptor = machine.acceptors.pop(name, None)
@@ -225,7 +225,7 @@ def _ready(machine: FakeQemu) -> None:
     if line.daemonize:
         machine.do(0, Daemonize())
     if not line.freeze and line.incoming is None:
-        from fakeqemu.guest import resume
+        from fakeqemu.runstate import resume
 
         resume(machine)
     elif line.incoming is not None:

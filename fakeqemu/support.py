@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from fakeqemu.profile import Profile
+from fakeqemu.facts.profile import Profile
 from fakeqemu.registry import load
 
 __all__ = ["MODELLED", "RECORDED", "REFUSED", "commands", "events_sent"]

@@ -19,7 +19,7 @@ OUTSIDE: dict[str, tuple[tuple[str, ...], str]] = {
     "real_qemu": (("qemu-system-x86_64",), "apt install qemu-system-x86 (or run make test as root)"),
     "real_qemus": (
         tuple(f"qemu-system-{name}" for name in ("i386", "aarch64", "ppc64", "s390x", "riscv64")),
-        "apt install qemu-system-x86 qemu-system-arm qemu-system-ppc qemu-system-misc (or run make test as root)",
+        "apt install qemu-system-x86 qemu-system-arm qemu-system-ppc qemu-system-misc (or make test as root)",
     ),
     "real_libvirt": (
         ("libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "setpriv"),

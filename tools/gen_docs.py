@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from fakeqemu import support
-from fakeqemu.profile import DIRECTORY, Profile
+from fakeqemu.facts.profile import DIRECTORY, Profile
 from virtsim.cli.main import cli
 from virtsim.states import DomainState, PausedReason, Situation, rows, situation
 from virtsim.states.domain import DomainRow

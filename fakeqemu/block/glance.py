@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from fakeqemu.argv import CommandLine
+    from fakeqemu.cmdline.argv import CommandLine
     from fakeqemu.host import Host
 
 __all__ = ["plain"]

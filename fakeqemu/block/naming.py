@@ -5,7 +5,7 @@ Knows bdrv_refresh_filename of QEMU 7.2 ``block.c``. Must not know how nodes are
 
 from __future__ import annotations
 
-from fakeqemu.qjson import encode
+from fakeqemu.protocol.qjson import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -376,7 +376,7 @@ def named_backing(graph: Graph, node: BlockNode, image: Image) -> dict[str, Any]
 
     name = image.auto_backing or ""
     if name.startswith("json:"):
-        from fakeqemu.qjson import parse
+        from fakeqemu.protocol.qjson import parse
 
         try:
             made = parse(name[5:])

@@ -2,7 +2,7 @@
 
 Knows chardev/*.c of QEMU 7.2: the back ends, their names in ``query-chardev``, who may be removed.
 Must not know what is said on one: consoles and agents stand in `fakeqemu.guests`, monitors in
-`fakeqemu.session` and `fakeqemu.human`.
+`fakeqemu.protocol.session` and `fakeqemu.human`.
 """
 
 from __future__ import annotations

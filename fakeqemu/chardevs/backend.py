@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from fakeqemu.cmdline.parts import Chardev
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.parts import Chardev
 
     class Front(Protocol):
         """Who speaks on a character device."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.channel import Channel
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["MODULES", "Change", "add", "close", "connect", "connected", "failed", "reconnect"]
 

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.qjson import Raw
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.qjson import Raw
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["RECORDED", "query_kvm", "query_name", "query_target", "query_uuid"]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.graph import Graph
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "block_dirty_bitmap_add", "block_dirty_bitmap_clear", "block_dirty_bitmap_disable",

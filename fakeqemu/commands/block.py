@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fakeqemu.block.backend import Backend
     from fakeqemu.block.graph import Graph
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "backend_of", "block_latency_histogram_set", "block_resize", "block_set_io_throttle",

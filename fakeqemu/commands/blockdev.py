@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.graph import Graph
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "blockdev_add", "blockdev_del", "blockdev_reopen", "blockdev_snapshot",

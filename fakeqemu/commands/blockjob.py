@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.jobs import Job
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "block_commit", "block_job_cancel", "block_job_complete", "block_job_dismiss", "block_job_finalize",

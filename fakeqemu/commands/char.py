@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "chardev_add", "chardev_change", "chardev_remove", "chardev_send_break", "query_chardev",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fakeqemu.guest import request_shutdown
 from fakeqemu.registry import command
+from fakeqemu.runstate import request_shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["qmp_capabilities", "quit_"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakeqemu.qjson import remembered
+from fakeqemu.protocol.qjson import remembered
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.qjson import Raw
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.qjson import Raw
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["query_cpu_model_expansion", "query_cpus_fast", "query_hotpluggable_cpus"]
 
@@ -49,6 +49,6 @@ def query_cpu_model_expansion(
 ) -> Raw | dict[str, Any]:
     """What a CPU model is made of: as recorded, with the properties that were given on top."""
     del session
-    from fakeqemu.cpumodels import expansion
+    from fakeqemu.facts.cpumodels import expansion
 
     return expansion(machine.profile, arguments)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["device_add", "device_del", "query_pci"]
 
@@ -19,7 +19,7 @@ def device_add(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -
     """Plug a device in: everything but ``driver`` and ``bus`` is a property of its model."""
     del session
     from fakeqemu.hardware import registry_of
-    from fakeqemu.qjson import in_order
+    from fakeqemu.protocol.qjson import in_order
 
     options = dict(arguments)
     if "driver" not in options:

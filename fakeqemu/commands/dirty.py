@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "calc_dirty_rate", "cancel_vcpu_dirty_limit", "query_dirty_rate", "query_vcpu_dirty_limit",

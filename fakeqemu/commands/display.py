@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.displays.screens import Head
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "add_client", "change_vnc_password", "client_migrate_info", "display_reload", "display_update",

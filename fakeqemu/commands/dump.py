@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
+    from fakeqemu.protocol.session import Session
     from fakeqemu.registry import Deferred
-    from fakeqemu.session import Session
 
 __all__ = ["dump_guest_memory", "memsave", "pmemsave", "query_dump"]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.exports import Exports
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "block_export_add", "block_export_del", "nbd_server_add", "nbd_server_remove", "nbd_server_start",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["input_send_event", "query_mice", "send_key"]
 
@@ -34,7 +34,7 @@ def send_key(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> 
 def _wake(machine: FakeQemu) -> None:
     if machine.runstate == "suspended":
         from fakeqemu.displays.pointers import handlers
-        from fakeqemu.guest import wake_up
+        from fakeqemu.runstate import wake_up
 
         if any(name == "QEMU PS/2 Keyboard" for _, name, _ in handlers(machine)):
             wake_up(machine)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.jobs import Job
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "job_cancel", "job_complete", "job_dismiss", "job_finalize", "job_pause", "job_resume", "query_jobs",

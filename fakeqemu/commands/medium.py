@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.backend import Backend
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "blockdev_change_medium", "blockdev_close_tray", "blockdev_insert_medium", "blockdev_open_tray",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["balloon", "query_balloon", "query_memdev", "query_memory_devices", "query_memory_size_summary"]
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from fakeqemu.migration.incoming import Incoming
     from fakeqemu.migration.outgoing import Outgoing
     from fakeqemu.migration.uri import Target
-    from fakeqemu.qjson import Raw
+    from fakeqemu.protocol.qjson import Raw
+    from fakeqemu.protocol.session import Session
     from fakeqemu.registry import Deferred
-    from fakeqemu.session import Session
 
 __all__ = [
     "colo_lost_heartbeat", "migrate", "migrate_cancel", "migrate_continue", "migrate_incoming",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakeqemu.networks import networks_of
-from fakeqemu.qjson import remembered
+from fakeqemu.protocol.qjson import remembered
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.machine import FakeQemu
     from fakeqemu.networks.clients import Card
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["announce_self", "netdev_add", "netdev_del", "query_rx_filter", "set_link"]
 

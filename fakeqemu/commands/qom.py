@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakeqemu.qjson import remembered
+from fakeqemu.protocol.qjson import remembered
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from fakeqemu.hardware.tree import View
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.qjson import Raw
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.qjson import Raw
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "device_list_properties",

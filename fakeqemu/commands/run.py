@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakeqemu import guest
+from fakeqemu import runstate as guest
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = [
     "cont", "inject_nmi", "query_acpi_ospm_status", "query_status", "rtc_reset_reinjection", "set_action",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
 __all__ = ["query_stats", "query_stats_schemas"]
 
@@ -55,7 +55,7 @@ def query_stats(machine: FakeQemu, session: Session, arguments: dict[str, Any]) 
         wanted = request.get("names")
     if arguments["target"] == "vm":
         return [_result(machine, _VM, wanted, None)]
-    from fakeqemu.asking import ask
+    from fakeqemu.protocol.asking import ask
 
     known = [cpu["qom-path"] for cpu in ask(machine, "query-cpus-fast")]
     chosen = arguments.get("vcpus", known)

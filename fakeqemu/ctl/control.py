@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 
-from fakeqemu.qjson import encode
+from fakeqemu.protocol.qjson import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from fakeqemu.dispatch import Request
     from fakeqemu.machine import FakeQemu
+    from fakeqemu.protocol.dispatch import Request
 
 __all__ = ["KEPT", "Control", "Waiter"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fakeqemu.actions import Accept, Close, Send
 from fakeqemu.channel import Acceptor, Channel, close_all
-from fakeqemu.qjson import encode
+from fakeqemu.protocol.qjson import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Turn:
 
     __slots__ = ("_what",)
 
-    #: `fakeqemu.stall` lets it pass.
+    #: `fakeqemu.scripts.stall` lets it pass.
     wakeful = True
 
     def __init__(self, what: Callable[[], None]) -> None:

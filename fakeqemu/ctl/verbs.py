@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.ctl.control import Control
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.script import OnRule
+    from fakeqemu.scripts.script import OnRule
 
 __all__ = ["STATE", "VERBS", "Verb", "perform"]
 
@@ -117,13 +117,13 @@ def _state(machine: FakeQemu, _request: dict[str, Any]) -> Any:
 def _stalled(machine: FakeQemu) -> bool:
     if "stall" not in machine.parts:
         return False
-    from fakeqemu.stall import stalled
+    from fakeqemu.scripts.stall import stalled
 
     return stalled(machine)
 
 
 def _unstall(machine: FakeQemu, _request: dict[str, Any]) -> Any:
-    from fakeqemu.stall import unstall
+    from fakeqemu.scripts.stall import unstall
 
     if not _stalled(machine):
         raise Refusal("nothing hangs")
@@ -169,11 +169,11 @@ def _do(machine: FakeQemu, request: dict[str, Any]) -> Any:
     machine.note("ctl", "time: " + ", ".join(do))
 
     def act() -> None:
-        from fakeqemu.effects import act_now
+        from fakeqemu.scripts.effects import act_now
 
         act_now(machine, do)
         if "stall" in do and not machine.dead:
-            from fakeqemu.stall import stall
+            from fakeqemu.scripts.stall import stall
 
             stall(machine, do["stall"])
 
@@ -234,7 +234,7 @@ def _described(step: str, rule: OnRule, met: int) -> dict[str, Any]:
 
 def _change(machine: FakeQemu, added: list[dict[str, Any]], remove: str | None) -> None:
     """Rules that come in go before the others; those whose name fits ``remove`` go."""
-    from fakeqemu.script import VERSION, Rules, Script
+    from fakeqemu.scripts.script import VERSION, Rules, Script
 
     if machine.rules is None:
         empty = Script({"version": VERSION, "start": {}, "timed": [], "on": []})
@@ -342,7 +342,7 @@ def _wait(machine: FakeQemu, request: dict[str, Any]) -> Any:
 
 
 def _duration(text: str) -> int:
-    from fakeqemu.units import parse_duration_ns
+    from fakeqemu.scripts.units import parse_duration_ns
 
     try:
         return parse_duration_ns(text)
@@ -352,7 +352,7 @@ def _duration(text: str) -> int:
 
 def _compiled(rules: Any) -> dict[str, Any]:
     """Rules by the grammar; every mistake with the way to it."""
-    from fakeqemu.script import ScriptError, grammar
+    from fakeqemu.scripts.script import ScriptError, grammar
 
     try:
         law = grammar()

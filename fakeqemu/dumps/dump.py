@@ -87,7 +87,7 @@ class Dump:
         machine = self._machine
         self._resume = machine.runstate == "running"
         if self._resume:
-            from fakeqemu.guest import stop
+            from fakeqemu.runstate import stop
 
             stop(machine, "save-vm")
         self.status, self.total, self.error = "active", total, None
@@ -123,7 +123,7 @@ class Dump:
             data["error"] = error
         machine.emit("DUMP_COMPLETED", data)
         if self._resume:
-            from fakeqemu.guest import resume
+            from fakeqemu.runstate import resume
 
             resume(machine)
         reply, self.reply = self.reply, None

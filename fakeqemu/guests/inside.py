@@ -18,7 +18,7 @@ Steps that rules may be about: ``boot``, ``booted``, ``agent`` (it opens its por
 
 from __future__ import annotations
 
-from fakeqemu import guest as runstate
+from fakeqemu import runstate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

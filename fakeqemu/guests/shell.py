@@ -224,7 +224,7 @@ def _shell(system: System, words: list[str], given: bytes, user: str) -> Result:
 
 def _end(name: str) -> Callable[[System, list[str], bytes, str], Result]:
     def program(system: System, words: list[str], _given: bytes, _user: str) -> Result:
-        from fakeqemu import guest
+        from fakeqemu import runstate as guest
 
         verb = next((word for word in words if not word.startswith("-")), "") if name == "systemctl" else name
         if name == "shutdown" and "-r" in words:

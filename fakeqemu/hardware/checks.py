@@ -179,7 +179,7 @@ def _check_number(name: str, kind: str, text: str) -> None:
 
 
 def _check_size(name: str, text: str) -> int:
-    from fakeqemu.keyval import OptionError, size
+    from fakeqemu.cmdline.keyval import OptionError, size
 
     try:
         amount = size(text, name)

@@ -57,7 +57,7 @@ class Facts:
             return
         from zlib import decompress
 
-        from fakeqemu.qjson import parse
+        from fakeqemu.protocol.qjson import parse
 
         with open(self.path, "rb") as file:  # noqa: PTH123 - pathlib takes too long to import
             head = file.readline()
@@ -77,7 +77,7 @@ class Facts:
             return None
         from zlib import decompressobj
 
-        from fakeqemu.qjson import parse
+        from fakeqemu.protocol.qjson import parse
 
         with open(self.path, "rb") as file:  # noqa: PTH123
             file.seek(self._base + place[0])

@@ -56,7 +56,7 @@ def backend_size(backend: Object) -> int:
     """Bytes of a memory backend."""
     value = backend.options.get("size", 0)
     if isinstance(value, str):
-        from fakeqemu.keyval import size
+        from fakeqemu.cmdline.keyval import size
 
         return size(value, "size")
     return int(value)

@@ -94,7 +94,7 @@ def converted(registry: Registry, kind: str, value: Any) -> Any:
     if kind == "bool":
         return value in _TRUE if isinstance(value, str) else bool(value)
     if kind in _INTEGERS and isinstance(value, str):
-        from fakeqemu.keyval import OptionError, size
+        from fakeqemu.cmdline.keyval import OptionError, size
 
         try:
             return (

@@ -9,8 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fakeqemu.machine import FakeQemu
+    from fakeqemu.protocol.session import Session
     from fakeqemu.registry import Deferred
-    from fakeqemu.session import Session
 
 __all__ = ["execute"]
 

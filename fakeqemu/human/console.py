@@ -37,7 +37,7 @@ class Console(Channel):
 
     def greet(self) -> None:
         """Say which QEMU this is, and prompt."""
-        from fakeqemu.asking import ask
+        from fakeqemu.protocol.asking import ask
 
         number = ask(self._machine, "query-version")["qemu"]
         text = f"QEMU {number['major']}.{number['minor']}.{number['micro']} monitor"

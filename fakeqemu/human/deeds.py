@@ -5,8 +5,8 @@ Knows monitor/hmp-cmds.c of QEMU 7.2. Must not know how a line is read (`fakeqem
 
 from __future__ import annotations
 
-from fakeqemu.asking import ask
 from fakeqemu.human.line import BadLine
+from fakeqemu.protocol.asking import ask
 from fakeqemu.registry import CommandError, Deferred
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
     Deed: TypeAlias = Callable[[FakeQemu, Session | None, dict[str, Any]], "str | Deferred | None"]
 
@@ -26,7 +26,7 @@ _MASK = (1 << 64) - 1
 
 def _keyval(text: str, implied: str | None) -> dict[str, Any]:
     """``driver,prop=value`` as a dictionary."""
-    from fakeqemu.keyval import OptionError, parse
+    from fakeqemu.cmdline.keyval import OptionError, parse
 
     try:
         return dict(parse(text, implied)) if text else {}

@@ -7,8 +7,8 @@ says so.
 
 from __future__ import annotations
 
-from fakeqemu.asking import ask
 from fakeqemu.human.line import BadLine, Scanner, arguments
+from fakeqemu.protocol.asking import ask
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
     Show: TypeAlias = Callable[[FakeQemu, dict[str, Any]], str]
 

@@ -5,7 +5,7 @@ Knows hmp_info_migrate() of QEMU 7.2. Must not know how a migration goes on.
 
 from __future__ import annotations
 
-from fakeqemu.asking import ask
+from fakeqemu.protocol.asking import ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ line is read.
 
 from __future__ import annotations
 
-from fakeqemu.asking import ask
+from fakeqemu.protocol.asking import ask
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.session import Session
+    from fakeqemu.protocol.session import Session
 
     Deed: TypeAlias = Callable[[FakeQemu, Session | None, dict[str, Any]], "str | Deferred | None"]
 
@@ -180,7 +180,7 @@ def _deed(machine: FakeQemu, session: Session | None, name: str, given: dict[str
     simple = QMP.get(name)
     if simple is None:
         raise CommandError("CommandNotFound", f"The command {name} has not been found")
-    from fakeqemu.asking import ask
+    from fakeqemu.protocol.asking import ask
 
     command, names = simple
     try:

@@ -152,7 +152,7 @@ def save(
     elif name is not None and any(_shot_of(node, name) is not None for node in nodes):
         raise refuse(f"Snapshot '{name}' already exists in one or more devices")
     place = _vmstate_node(machine, vmstate, devices)
-    from fakeqemu import guest
+    from fakeqemu import runstate as guest
     from fakeqemu.jobs.dates import stamp
     from fakeqemu.migration.part import migration_of
     from fakeqemu.migration.state import saved
@@ -186,7 +186,7 @@ def load(
     Raises:
         CommandError: QEMU's text.
     """
-    from fakeqemu import guest
+    from fakeqemu import runstate as guest
 
     running = machine.runstate in ("running", "suspended")
     guest.stop(machine, "restore-vm")

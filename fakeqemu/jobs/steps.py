@@ -31,7 +31,7 @@ def take(job: Job, status: str, act: Callable[[], None], failed: Callable[[], No
     if rule is None:
         act()
         return
-    from fakeqemu.effects import at_step
+    from fakeqemu.scripts.effects import at_step
 
     error: dict[str, Any] | None = rule.do.get("error")
     if error is None or status in _SETTLED:

@@ -222,7 +222,7 @@ def rules(context: click.Context, add: str | None, remove: str | None) -> None:
     """List the rules and how often they were met; add and remove some."""
     found: Any = None
     if add is not None:
-        from fakeqemu.check import check_text
+        from fakeqemu.scripts.check import check_text
 
         try:
             loaded, mistakes = check_text(Path(add).read_bytes(), str(Path(add).parent))

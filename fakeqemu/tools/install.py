@@ -37,10 +37,10 @@ sys.path.insert(0, {parent!r})
 sys.path += {extra!r}
 import posix
 
-from fakeqemu.emulator import configure
+from fakeqemu.driver.emulator import configure
 
 configure(sys.argv, posix.environ)
-from fakeqemu.process import main
+from fakeqemu.driver.process import main
 
 main(sys.argv)
 """
@@ -175,8 +175,8 @@ def _copy(target: Path) -> None:
 def _compiled(script: Path) -> str:
     import json
 
-    from fakeqemu.check import compile_text
-    from fakeqemu.script import ScriptError
+    from fakeqemu.scripts.check import compile_text
+    from fakeqemu.scripts.script import ScriptError
 
     try:
         return json.dumps(compile_text(script.read_bytes(), str(script)))

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from fakeqemu.delays import SCHEMA
+from fakeqemu.scripts.delays import SCHEMA
 
 __all__ = ["MeasureError", "measure", "quantiles", "sample"]
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fakeqemu import machines, values, words
 from fakeqemu.ctl.control import KEPT, LONGEST, WAITERS
 from fakeqemu.ctl.line import CLIENTS, PROTOCOL, QUEUE
 from fakeqemu.ctl.line import LONGEST as LINE
 from fakeqemu.ctl.verbs import VERBS
-from fakeqemu.deeds import GUEST, STEPS, TIMED, Do
+from fakeqemu.scripts import machines, values, words
+from fakeqemu.scripts.deeds import GUEST, STEPS, TIMED, Do
 
 __all__ = ["PAGES", "ctl_page", "scripts_page"]
 
@@ -140,9 +140,9 @@ def _steps() -> str:
 def _presets() -> str:
     lines = ["| character | |", "|---|---|"]
     for name in words.presets():
-        path = ROOT / "fakeqemu" / "presets" / f"{name}.yaml"
+        path = ROOT / "fakeqemu" / "scripts" / "presets" / f"{name}.yaml"
         about = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        lines.append(f"| [`{name}`](../../fakeqemu/presets/{name}.yaml) | {about} |")
+        lines.append(f"| [`{name}`](../../fakeqemu/scripts/presets/{name}.yaml) | {about} |")
     return "\n".join(lines) + "\n"
 
 
@@ -160,7 +160,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def scripts_page() -> str:
     """The reference of scripts."""
-    hosts = sorted(path.stem for path in (ROOT / "fakeqemu" / "presets" / "hosts").glob("*.json"))
+    hosts = sorted(path.stem for path in (ROOT / "fakeqemu" / "scripts" / "presets" / "hosts").glob("*.json"))
     parts = {"START": _start(), "STEPS": _steps(), "DEEDS": _table(Do), "GUEST": _listed(GUEST)}
     parts |= {"DRAWN": _table(values.Drawn), "HOSTS": _listed(hosts), "PRESETS": _presets()}
     return _page("scripts.md", parts)

@@ -26,8 +26,8 @@ __all__ = ["profiles", "record"]
 )
 def record(qemu: str, output: Path) -> None:
     """Ask a real QEMU what managers ask, and write its answers down as a profile."""
-    from fakeqemu.record import RecordError, write_profile
-    from fakeqemu.record import record as ask
+    from fakeqemu.facts.record import RecordError, write_profile
+    from fakeqemu.facts.record import record as ask
 
     try:
         members = ask(qemu)
@@ -43,7 +43,7 @@ def record(qemu: str, output: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The whole provenance of each, as JSON.")
 def profiles(*, as_json: bool) -> None:
     """List the shipped profiles."""
-    from fakeqemu.profile import DIRECTORY, Profile, ProfileError
+    from fakeqemu.facts.profile import DIRECTORY, Profile, ProfileError
 
     listed = []
     for path in sorted(Path(DIRECTORY).glob("*.json.gz")):

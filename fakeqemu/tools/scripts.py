@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from fakeqemu.script import MAX_FILE, ScriptError
+from fakeqemu.scripts.script import MAX_FILE, ScriptError
 
 __all__ = ["check", "compile_", "compiled_presets", "presets"]
 
-PRESETS = Path(__file__).resolve().parents[1] / "presets"
+PRESETS = Path(__file__).resolve().parents[1] / "scripts" / "presets"
 
 
 def _read(name: str) -> bytes:
@@ -26,7 +26,7 @@ def _read(name: str) -> bytes:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def check(files: tuple[str, ...]) -> None:
     """Check behaviour scripts; every mistake as file:line:column: message."""
-    from fakeqemu.check import check_text
+    from fakeqemu.scripts.check import check_text
 
     wrong = False
     for name in files:
@@ -48,7 +48,7 @@ def check(files: tuple[str, ...]) -> None:
 @click.option("-o", "--output", metavar="FILE", help="Where to write it; standard output without it.")
 def compile_(file: str, output: str | None) -> None:
     """Compile a behaviour script to JSON, which a fake reads without any package and in no time."""
-    from fakeqemu.check import compile_text
+    from fakeqemu.scripts.check import compile_text
 
     try:
         text = rendered(compile_text(_read(file), file))
@@ -76,7 +76,7 @@ def presets(*, write: bool) -> None:
 
 def compiled_presets() -> dict[str, str]:
     """The compiled form of every shipped character, as its JSON file should be."""
-    from fakeqemu.check import compile_text
+    from fakeqemu.scripts.check import compile_text
 
     found: dict[str, str] = {}
     for path in sorted(PRESETS.glob("*.yaml")):

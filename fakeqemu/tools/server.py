@@ -1,6 +1,6 @@
 """The toolbox's command ``server``.
 
-Knows click. Must not know how a process is made (`fakeqemu.server`).
+Knows click. Must not know how a process is made (`fakeqemu.driver.server`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def server(socket: str) -> None:
     A request is a line of JSON with the command line, the environment and the numbers of the descriptors that
     come beside it. The server runs until SIGTERM; what it has started lives on.
     """
-    from fakeqemu.server import serve_path
+    from fakeqemu.driver.server import serve_path
 
     try:
         serve_path(socket)

@@ -9,8 +9,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from fakeqemu.check import compile_text
-from fakeqemu.emulator import configure, guest_name
+from fakeqemu.driver.emulator import configure, guest_name
+from fakeqemu.scripts.check import compile_text
 from fakeqemu.toolbox import main
 from fakeqemu.tools import install as installing
 
@@ -93,7 +93,7 @@ def test_a_copy_stands_alone(tmp_path):
     assert answer.exit_code == 0, answer.output
     assert str(installing.PACKAGE.parent) not in (tmp_path / "e/qemu-system-i386").read_text()
     assert run(tmp_path / "e/qemu-system-i386", "-S").stderr == "mine\n"
-    assert (tmp_path / "e/lib/fakeqemu/process.py").stat().st_mode & 0o444 == 0o444
+    assert (tmp_path / "e/lib/fakeqemu/driver/process.py").stat().st_mode & 0o444 == 0o444
     again = install(tmp_path / "e", "--package", "copy", "--arch", "i386")
     assert again.exit_code == 0
 

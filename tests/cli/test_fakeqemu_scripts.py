@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from fakeqemu.script import Script
+from fakeqemu.scripts.script import Script
 from fakeqemu.toolbox import main
 from fakeqemu.tools.latency import quantiles
 from tests.helpers.processes import Program, fake_argv

@@ -3,7 +3,8 @@
 The made ones try each command of a schema without arguments, with an unknown one, with each required one
 missing, with each one of a wrong type, and each enumeration with a value that it does not have. All of them
 are refused before anything happens, so one machine can take them all. The written ones stand in
-``tests/conformance/fakeqemu/corpus/*.jsonl``: a header, then ``COMMAND [ARGUMENTS]``, a whole message, or ``=`` and any text.
+``tests/conformance/fakeqemu/corpus/*.jsonl``: a header, then ``COMMAND [ARGUMENTS]``, a whole message, or
+``=`` and any text.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ _ACTING = frozenset(
     (
         "quit", "system_reset", "system_powerdown", "system_wakeup", "stop", "cont", "inject-nmi",
         "qmp_capabilities", "migrate_cancel", "migrate-pause", "rtc-reset-reinjection", "nbd-server-stop",
-        "x-exit-preconfig", "migrate-start-postcopy", "x-colo-lost-heartbeat", "display-reload", "announce-self",
+        "x-exit-preconfig", "migrate-start-postcopy", "x-colo-lost-heartbeat", "display-reload",
+        "announce-self",
     )
 )  # fmt: skip
 _QUIET = ("-S", "-nodefaults", "-display", "none", "-machine", "pc", "-accel", "tcg", "-no-shutdown")
 _EXAMPLES: dict[str, Any] = {
-    "string": "x", "int": 1, "number": 1, "boolean": True, "null": None, "object": {}, "array": [], "value": "x",
+    "string": "x", "int": 1, "number": 1, "boolean": True, "null": None, "object": {}, "array": [],
+    "value": "x",
 }  # fmt: skip
 _WRONG: dict[str, Any] = {
     "string": 1, "int": "x", "number": "x", "boolean": "x", "null": 1, "object": 1, "array": 1,
@@ -38,9 +41,7 @@ class Schema:
 
     def __init__(self, entities: list[dict[str, Any]]) -> None:
         self.entities = {entity["name"]: entity for entity in entities}
-        self.commands = sorted(
-            entity["name"] for entity in entities if entity["meta-type"] == "command"
-        )
+        self.commands = sorted(entity["name"] for entity in entities if entity["meta-type"] == "command")
 
     def members(self, command: str) -> list[dict[str, Any]]:
         """The arguments of a command."""
@@ -82,7 +83,10 @@ def refusals(schema: Schema, command: str) -> Iterator[dict[str, Any]]:
     if required:
         yield {"execute": command}
     for name in required:
-        yield {"execute": command, "arguments": {key: value for key, value in required.items() if key != name}}
+        yield {
+            "execute": command,
+            "arguments": {key: value for key, value in required.items() if key != name},
+        }
     for member in members:
         kind = schema.kind(member["type"])
         if kind == "enum":
@@ -108,7 +112,7 @@ def made(schema: Schema) -> Iterator[Conversation]:
 
 
 def written() -> Iterator[Conversation]:
-    """The conversations that people wrote: a header, then a message a line; text that is no JSON goes as it is."""
+    """The conversations that people wrote: a header, then a message a line."""
     for path in sorted(WRITTEN.glob("*.jsonl")):
         head, *lines = (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
         document = json.loads(head)

@@ -214,6 +214,6 @@ def install(replace, port):
 
 if __name__ == "__main__":
     install(setattr, int(os.environ["PROBE_PORT"]))
-    from fakeqemu.process import main
+    from fakeqemu.driver.process import main
 
     main(sys.argv[1:])

@@ -13,11 +13,11 @@ from random import Random
 from typing import Any
 
 from fakeqemu import actions as do
-from fakeqemu.argv import ArgvError, CommandLine
-from fakeqemu.check import check_text
-from fakeqemu.deeds import GUEST
-from fakeqemu.options import FLAGS, WITH_VALUE
-from fakeqemu.profile import profile_for
+from fakeqemu.cmdline.argv import ArgvError, CommandLine
+from fakeqemu.cmdline.options import FLAGS, WITH_VALUE
+from fakeqemu.facts.profile import profile_for
+from fakeqemu.scripts.check import check_text
+from fakeqemu.scripts.deeds import GUEST
 from tests.helpers.puppet import ARGV, SECOND, Puppet
 
 __all__ = ["TARGETS", "HangError", "again", "replay"]
@@ -481,8 +481,8 @@ def argv(chance: Random) -> None:
 
 def script(chance: Random) -> None:
     """The text of a script, more or less."""
-    from fakeqemu.deeds import STEPS, Do
-    from fakeqemu.words import StartRule
+    from fakeqemu.scripts.deeds import STEPS, Do
+    from fakeqemu.scripts.words import StartRule
 
     words = (
         *STEPS,
@@ -526,7 +526,7 @@ DEEDS: dict[str, tuple[Any, ...]] = {
 
 def rule(chance: Random) -> dict[str, Any]:
     """A rule that the grammar accepts, most of the time."""
-    from fakeqemu.deeds import STEPS, TIMED
+    from fakeqemu.scripts.deeds import STEPS, TIMED
 
     step = chance.choice(("time", *STEPS))
     allowed = [word for word in (TIMED if step == "time" else STEPS[step]) if word in DEEDS]
@@ -549,7 +549,7 @@ def rule(chance: Random) -> dict[str, Any]:
 
 def deeds(chance: Random) -> None:
     """Rules of any sort, and a conversation under them."""
-    from fakeqemu.grammar import script_mistakes
+    from fakeqemu.scripts.grammar import script_mistakes
 
     rules = [
         one for one in (rule(chance) for _ in range(chance.randrange(1, 5))) if not script_mistakes([one])

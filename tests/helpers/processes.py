@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fakeqemu.check import compile_text
+from fakeqemu.scripts.check import compile_text
 
 __all__ = ["BOOT", "QEMU", "Client", "Program", "fake_argv", "real_argv"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fakeqemu import actions as do
-from fakeqemu.grammar import compile_rules
 from fakeqemu.machine import FakeQemu
-from fakeqemu.script import Script
+from fakeqemu.scripts.grammar import compile_rules
+from fakeqemu.scripts.script import Script
 from tests.helpers.schema_law import enforce
 
 __all__ = ["ARGV", "MS", "SECOND", "Puppet", "script_of"]

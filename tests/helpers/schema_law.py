@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakeqemu import dispatch
+from fakeqemu.facts.profile import Profile
 from fakeqemu.machine import FakeQemu
-from fakeqemu.profile import Profile
-from fakeqemu.qjson import Raw, encode, parse
+from fakeqemu.protocol import dispatch
+from fakeqemu.protocol.qjson import Raw, encode, parse
 
 __all__ = ["check_event", "check_line", "check_reply", "enforce"]
 

@@ -1,7 +1,7 @@
 """Starts fake QEMUs through a server that has them loaded already.
 
-Knows the server's protocol (docstring of ``fakeqemu.server``: JSON lines and descriptors) and logs. Must not
-know what a QEMU does.
+Knows the server's protocol (docstring of ``fakeqemu.driver.server``: JSON lines and descriptors) and logs.
+Must not know what a QEMU does.
 
 A fork of a process that has everything loaded takes a millisecond, where an interpreter needs ten to start;
 and what was loaded before the fork is shared. The price: the programs are children of the server, not ours,
@@ -30,7 +30,7 @@ __all__ = ["ServerLauncher", "ServerProcess"]
 
 _SERVE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from fakeqemu.server import serve_fd; serve_fd(int(sys.argv[2]))"
+    "from fakeqemu.driver.server import serve_fd; serve_fd(int(sys.argv[2]))"
 )
 _READ_SIZE = 1 << 16
 

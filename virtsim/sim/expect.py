@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fakeqemu.units import format_duration
+from fakeqemu.scripts.units import format_duration
 from virtsim.errors import VirtsimError
 from virtsim.journal import Record
 from virtsim.sim.grammar import Bounds, ErrorExpect, RunExpect, StateExpect, StepExpect

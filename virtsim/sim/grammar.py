@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from fakeqemu.units import parse_duration_ns, parse_size
+from fakeqemu.scripts.units import parse_duration_ns, parse_size
 from virtsim.api import POLICIES, policy
 from virtsim.errors import ErrorCode, InvalidArgument
 from virtsim.sim.words import EVENTS, SIGNALS, STATES, nearest

@@ -32,7 +32,7 @@ from virtsim.sim.wires import Wire
 if TYPE_CHECKING:
     from fakeqemu.actions import Action
     from fakeqemu.machine import Step
-    from fakeqemu.script import Script
+    from fakeqemu.scripts.script import Script
 
 __all__ = ["DEFAULT_EPOCH_NS", "SimLauncher", "SimProcess"]
 

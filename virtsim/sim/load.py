@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from fakeqemu.grammar import compile_rules, script_mistakes
+from fakeqemu.scripts.grammar import compile_rules, script_mistakes
 from virtsim.sim.document import (
     MAX_BYTES,
     Document,

@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fakeqemu.grammar import FakeScript
-from fakeqemu.units import format_duration
+from fakeqemu.scripts.grammar import FakeScript
+from fakeqemu.scripts.units import format_duration
 from virtsim.sim import grammar
 
 __all__ = ["FILES", "render_reference", "render_schema"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIONS", "bind_tcp"]
 
-#: How often to knock where the backlog is full, in seconds; as in `fakeqemu.streams`.
+#: How often to knock where the backlog is full, in seconds; as in `fakeqemu.driver.streams`.
 _KNOCK_S = 0.01
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fakeqemu.units import format_duration, parse_duration_ns, parse_size
+from fakeqemu.scripts.units import format_duration, parse_duration_ns, parse_size
 
 __all__ = ["format_duration", "parse_duration_ns", "parse_size"]

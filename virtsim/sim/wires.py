@@ -19,7 +19,7 @@ from typing import Any, Protocol
 __all__ = ["DescriptorTransport", "Sink", "Terminal", "Wire", "WireOwner"]
 
 _READ_SIZE = 64 * 1024
-#: Whoever leaves this much unread has gone; as in `fakeqemu.wires`.
+#: Whoever leaves this much unread has gone; as in `fakeqemu.driver.wires`.
 _LOST = 1 << 28
 #: Parts of a second in which a slowed connection sends.
 _TICKS = 100

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import fakeqemu
-from fakeqemu.script import Script
+from fakeqemu.scripts.script import Script
 from virtsim.host.abc import ExitStatus, Files, Launcher, Process, WallClock
 from virtsim.host.chance import SeededChance
 from virtsim.host.clock import SystemClock

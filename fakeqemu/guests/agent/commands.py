@@ -5,7 +5,7 @@ Knows qga/commands.c, commands-posix.c and commands-posix-ssh.c of QEMU 7.2. Mus
 
 from __future__ import annotations
 
-from fakeqemu import guest as runstate
+from fakeqemu import runstate
 from fakeqemu.chardevs.base64 import decode, encode
 from fakeqemu.guests.agent.port import NO_REPLY, Silent
 from fakeqemu.registry import CommandError

@@ -11,7 +11,7 @@ allowed), ``commands`` (``name: {return: ...}`` or ``{error: {class, desc}}``).
 from __future__ import annotations
 
 from fakeqemu.actions import Pace
-from fakeqemu.qjson import JSONReader, encode, in_order
+from fakeqemu.protocol.qjson import JSONReader, encode, in_order
 from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False

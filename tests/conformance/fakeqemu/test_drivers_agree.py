@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from fakeqemu.check import compile_text
-from fakeqemu.script import Script
+from fakeqemu.scripts.check import compile_text
+from fakeqemu.scripts.script import Script
 from tests.helpers.processes import Program, fake_argv
 from virtsim.host.sockets import connect_unix
 from virtsim.sim.launcher import SimLauncher

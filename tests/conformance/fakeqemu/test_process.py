@@ -290,7 +290,7 @@ def test_a_script_with_mistakes_is_told_on_one_line_each(path):
 
 
 def test_a_bug_inside_is_one_line(tmp_path):
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import fakeqemu.process as p; p.main(None)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import fakeqemu.driver.process as p; p.main(None)"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, ROOT], capture_output=True, text=True, check=False
     )
@@ -301,7 +301,7 @@ def test_a_bug_inside_is_one_line(tmp_path):
 
 def test_nothing_heavy_is_imported_before_the_socket_listens(tmp_path):
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import fakeqemu.process as p; "
+        "import sys; sys.path.insert(0, sys.argv[1]); import fakeqemu.driver.process as p; "
         "m = p.FakeQemu(['q', '-S', '-qmp', 'unix:/x,server=on,wait=off'], host=p.RealHost()); m.start(0); "
         "print(*sorted(sys.modules))"
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fakeqemu.profile import DIRECTORY, Profile, profile_named
-from fakeqemu.realqemu import Qemu
-from fakeqemu.record import record, write_profile
+from fakeqemu.facts.profile import DIRECTORY, Profile, profile_named
+from fakeqemu.facts.realqemu import Qemu
+from fakeqemu.facts.record import record, write_profile
 from tests.helpers.puppet import Puppet
 
 pytestmark = pytest.mark.real_qemu

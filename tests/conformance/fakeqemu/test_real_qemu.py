@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fakeqemu.profile import DIRECTORY, Profile, profile_for
-from fakeqemu.record import record, write_profile
+from fakeqemu.facts.profile import DIRECTORY, Profile, profile_for
+from fakeqemu.facts.record import record, write_profile
 from tests.helpers.processes import QEMU, Program, fake_argv, real_argv
 
 pytestmark = pytest.mark.real_qemu

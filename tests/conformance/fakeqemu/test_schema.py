@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from fakeqemu.profile import profile_named
-from fakeqemu.qjson import encode, parse
-from fakeqemu.realqemu import Qemu
+from fakeqemu.facts.profile import profile_named
+from fakeqemu.facts.realqemu import Qemu
+from fakeqemu.protocol.qjson import encode, parse
+from fakeqemu.protocol.schema import check
 from fakeqemu.registry import CommandError
-from fakeqemu.schema import check
 from tests.helpers.processes import QEMU
 
 pytestmark = pytest.mark.real_qemu

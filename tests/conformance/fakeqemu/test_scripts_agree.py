@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from fakeqemu.check import compile_text
-from fakeqemu.script import Script
+from fakeqemu.scripts.check import compile_text
+from fakeqemu.scripts.script import Script
 from fakeqemu.tools.ctl import Client, CtlError
 from tests.conformance.fakeqemu.test_drivers_agree import WORDS, as_process, as_task
 from tests.helpers.processes import Program, fake_argv

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fakeqemu.check import compile_text
+from fakeqemu.scripts.check import compile_text
 from virtsim.host.abc import ExitStatus, Process
 from virtsim.host.server import ServerLauncher
 from virtsim.testing.launcher_contract import LauncherContract
@@ -125,7 +125,9 @@ def server(tmp_path: Path):
     """A connection to a server of its own."""
     ours, theirs = socket.socketpair()
     parent = str(Path(__file__).resolve().parents[3])
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from fakeqemu.server import serve_fd; serve_fd(0)"
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:2]; from fakeqemu.driver.server import serve_fd; serve_fd(0)"
+    )
     with ours, theirs:
         ours.settimeout(20)
         pid = os.posix_spawn(

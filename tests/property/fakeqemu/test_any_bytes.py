@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakeqemu.actions import Exit
-from fakeqemu.argv import ArgvError, CommandLine
-from fakeqemu.check import check_text
-from fakeqemu.grammar import compile_rules, script_mistakes
-from fakeqemu.options import FLAGS, WITH_VALUE
-from fakeqemu.profile import profile_for
-from fakeqemu.qjson import JSONReader, encode
-from fakeqemu.script import Script
-from fakeqemu.units import format_duration, parse_duration_ns
+from fakeqemu.cmdline.argv import ArgvError, CommandLine
+from fakeqemu.cmdline.options import FLAGS, WITH_VALUE
+from fakeqemu.facts.profile import profile_for
+from fakeqemu.protocol.qjson import JSONReader, encode
+from fakeqemu.scripts.check import check_text
+from fakeqemu.scripts.grammar import compile_rules, script_mistakes
+from fakeqemu.scripts.script import Script
+from fakeqemu.scripts.units import format_duration, parse_duration_ns
 from tests.helpers.puppet import ARGV, Puppet
 
 SIGNS = st.sampled_from(

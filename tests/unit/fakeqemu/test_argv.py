@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fakeqemu.argv import ArgvError, CommandLine
-from fakeqemu.keyval import OptionError, flag, number, parse, size, unflatten
+from fakeqemu.cmdline.argv import ArgvError, CommandLine
+from fakeqemu.cmdline.keyval import OptionError, flag, number, parse, size, unflatten
 
 SIZE_HELP = "Parameter 'size' expects a non-negative number below 2^64\nOptional suffix"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakeqemu.profile import profile_for
+from fakeqemu.facts.profile import profile_for
 from fakeqemu.registry import COMMANDS, load
 from tests.helpers.puppet import ARGV, Puppet
 

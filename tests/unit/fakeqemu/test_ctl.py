@@ -8,7 +8,7 @@ import pytest
 
 from fakeqemu import actions as do
 from fakeqemu.ctl.line import CLIENTS, LONGEST, NAME, QUEUE
-from fakeqemu.script import Script, configured
+from fakeqemu.scripts.script import Script, configured
 from tests.helpers.puppet import ARGV, SECOND, Puppet
 
 RUNNING = [word for word in ARGV if word != "-S"]

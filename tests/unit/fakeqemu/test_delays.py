@@ -8,9 +8,9 @@ from statistics import mean, median
 
 import pytest
 
-from fakeqemu.check import check_text, compile_text
-from fakeqemu.delays import MAX_NS, SCHEMA, drawn_ns, load_latencies
-from fakeqemu.grammar import compile_rules, script_mistakes
+from fakeqemu.scripts.check import check_text, compile_text
+from fakeqemu.scripts.delays import MAX_NS, SCHEMA, drawn_ns, load_latencies
+from fakeqemu.scripts.grammar import compile_rules, script_mistakes
 from tests.helpers.puppet import MS, SECOND
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from fakeqemu import actions as do
-from fakeqemu.deeds import STEPS, TIMED
-from fakeqemu.stall import stalled
+from fakeqemu.scripts.deeds import STEPS, TIMED
+from fakeqemu.scripts.stall import stalled
 from tests.helpers.puppet import ARGV, MS, SECOND, Puppet
 
 RUNNING = [word for word in ARGV if word != "-S"]

@@ -6,9 +6,9 @@ from datetime import date
 import pytest
 from click.testing import CliRunner
 
-from fakeqemu.check import check_text, compile_text
-from fakeqemu.grammar import COMPILED_VERSION, FakeScript, compile_rules, nearest, script_mistakes
-from fakeqemu.script import Rules, Script, ScriptError
+from fakeqemu.scripts.check import check_text, compile_text
+from fakeqemu.scripts.grammar import COMPILED_VERSION, FakeScript, compile_rules, nearest, script_mistakes
+from fakeqemu.scripts.script import Rules, Script, ScriptError
 from fakeqemu.toolbox import main
 from tests.helpers.puppet import script_of
 

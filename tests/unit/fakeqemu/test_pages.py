@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from fakeqemu.check import check_text
 from fakeqemu.ctl.verbs import VERBS
-from fakeqemu.deeds import STEPS, Do
+from fakeqemu.scripts.check import check_text
+from fakeqemu.scripts.deeds import STEPS, Do
 from fakeqemu.tools.pages import PAGES, ROOT
 
 

@@ -9,13 +9,13 @@ import pytest
 
 import fakeqemu
 from fakeqemu import actions as do
-from fakeqemu.delays import load_latencies
-from fakeqemu.grammar import compile_rules
-from fakeqemu.script import Script, ScriptError, load_preset, merged
+from fakeqemu.scripts.delays import load_latencies
+from fakeqemu.scripts.grammar import compile_rules
+from fakeqemu.scripts.script import Script, ScriptError, load_preset, merged
 from fakeqemu.tools.scripts import compiled_presets
 from tests.helpers.puppet import ARGV, MS, SECOND, Puppet
 
-FOLDER = Path(fakeqemu.__file__).parent / "presets"
+FOLDER = Path(fakeqemu.__file__).parent / "scripts" / "presets"
 RUNNING = [word for word in ARGV if word != "-S"]
 NAMES = ["hostile", "pedantic", "polite", "slow-host"]
 

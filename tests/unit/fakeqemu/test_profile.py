@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from fakeqemu.profile import DIRECTORY, Profile, ProfileError, key_of, profile_for
-from fakeqemu.record import compile_arguments, write_profile
+from fakeqemu.facts.profile import DIRECTORY, Profile, ProfileError, key_of, profile_for
+from fakeqemu.facts.record import compile_arguments, write_profile
 
 
 def test_the_shipped_profile_is_json_and_says_where_it_is_from():

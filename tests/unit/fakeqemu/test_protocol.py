@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from fakeqemu.pretty import prettified
-from fakeqemu.ratelimit import LIMITED
-from fakeqemu.session import QUEUE
+from fakeqemu.protocol.pretty import prettified
+from fakeqemu.protocol.ratelimit import LIMITED
+from fakeqemu.protocol.session import QUEUE
 from tests.helpers.puppet import ARGV, MS, SECOND, Puppet
 
 TWO = (

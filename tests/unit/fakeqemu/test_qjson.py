@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fakeqemu.qjson import JSONReader, Raw, encode, in_order, parse
-from fakeqemu.slowjson import Lexer
+from fakeqemu.protocol.qjson import JSONReader, Raw, encode, in_order, parse
+from fakeqemu.protocol.slowjson import Lexer
 
 GOOD = [
     (b'{"execute":"query-status"}', [{"execute": "query-status"}]),
@@ -91,13 +91,13 @@ def test_the_deepest_message_is_read_and_written():
 
 
 def test_a_message_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr("fakeqemu.slowjson.MAX_TOKEN_BYTES", 1000)
+    monkeypatch.setattr("fakeqemu.protocol.slowjson.MAX_TOKEN_BYTES", 1000)
     assert Lexer().feed(b'"' + b"x" * 2000)[0][1] == "JSON token size limit exceeded"
     assert Lexer().feed(b"[" + b'"xxxxxxxxxx",' * 200)[0][1] == "JSON token size limit exceeded"
 
 
 def test_too_many_tokens_are_refused(monkeypatch):
-    monkeypatch.setattr("fakeqemu.slowjson.MAX_TOKENS", 10)
+    monkeypatch.setattr("fakeqemu.protocol.slowjson.MAX_TOKENS", 10)
     assert Lexer().feed(b"[1,2,3,4,5,6,7,8")[0][1] == "JSON token count limit exceeded"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fakeqemu.facts.profile import profile_named
 from fakeqemu.machine import FakeQemu
-from fakeqemu.profile import profile_named
 from tests.helpers.puppet import Puppet
 from tests.helpers.schema_law import check_event, check_line, check_reply
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fakeqemu.argv import ArgvError, CommandLine
-from fakeqemu.cpumodels import expansion
+from fakeqemu.cmdline.argv import ArgvError, CommandLine
+from fakeqemu.facts.cpumodels import expansion
+from fakeqemu.facts.profile import ProfileError, profile_named
+from fakeqemu.facts.qomview import ABSENT, QomView
 from fakeqemu.machine import FakeQemu
-from fakeqemu.profile import ProfileError, profile_named
-from fakeqemu.qomview import ABSENT, QomView
 from fakeqemu.registry import CommandError
 from tests.helpers.puppet import Puppet
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakeqemu.units import format_duration, parse_duration_ns, parse_rate, parse_size
+from fakeqemu.scripts.units import format_duration, parse_duration_ns, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
