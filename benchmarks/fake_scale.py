@@ -50,7 +50,10 @@ class Server:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.sock, theirs = socket.socketpair()
-        code = "import sys; sys.path[:0] = sys.argv[1:2]\nfrom fakeqemu.driver.server import serve_fd; serve_fd(0)"
+        code = (
+            "import sys; sys.path[:0] = sys.argv[1:2]\n"
+            "from fakeqemu.driver.server import serve_fd; serve_fd(0)"
+        )
         with theirs:
             self.process = subprocess.Popen([sys.executable, "-I", "-S", "-c", code, str(ROOT)], stdin=theirs)
         self.answers = self.sock.makefile("rb")

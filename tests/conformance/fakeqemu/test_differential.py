@@ -27,7 +27,7 @@ def unexplained(conversation: Conversation) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("conversation", written(), ids=lambda conversation: conversation.name)
+@pytest.mark.parametrize("conversation", list(written()), ids=lambda conversation: conversation.name)
 def test_what_people_wrote(conversation):
     assert unexplained(conversation) == []
 
