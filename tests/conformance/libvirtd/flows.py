@@ -113,6 +113,7 @@ FILES = {
       <source file='{base}/images/hot.qcow2'/><target dev='sdb' bus='scsi'/></disk>""",
     "net.xml": """<interface type='user'><mac address='52:54:00:aa:bb:02'/><model type='virtio'/></interface>""",
     "dimm.xml": """<memory model='dimm'><target><size unit='MiB'>128</size><node>0</node></target></memory>""",
+    "vnc.xml": """<graphics type='vnc' port='-1' autoport='yes' passwd='secret'/>""",
     "rng.xml": """<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>""",
     "usb.xml": """<input type='mouse' bus='usb'/>""",
     "backup.xml": """<domainbackup><disks><disk name='vda' type='file'><driver type='qcow2'/>
@@ -201,6 +202,25 @@ FLOWS = (
         iothreaddel typ 1 --live
         attach-device typ {base}/disk.xml --live
         destroy typ
+        """),
+    _flow("nobody answers", "typ", """
+        !image hot.qcow2 16M
+        start typ
+        setvcpus typ 3 --live
+        setvcpus typ 2 --live
+        attach-device typ {base}/disk.xml --live
+        detach-device typ {base}/disk.xml --live
+        domblklist typ
+        attach-device typ {base}/net.xml --live
+        detach-device typ {base}/net.xml --live
+        domiflist typ
+        blockcopy typ vda {base}/images/copy.qcow2 --wait --pivot --format qcow2
+        update-device typ {base}/vnc.xml --live
+        qemu-agent-command typ {"execute":"guest-ping"} --timeout 1
+        reset typ
+        domblklist typ
+        destroy typ
+        undefine typ
         """),
     _flow("external snapshots", "typ", """
         start typ
