@@ -35,14 +35,17 @@ FAMILIES = (
     "human",
     "input",
     "job",
+    "lowlevel",
     "medium",
     "memory",
     "migration",
     "net",
     "objects",
     "qom",
+    "rare",
     "snapshot",
     "stats",
+    "trace",
     "transaction",
 )
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fakeqemu.protocol.qjson import Raw
     from fakeqemu.protocol.session import Session
 
-__all__ = ["RECORDED", "query_kvm", "query_name", "query_target", "query_uuid"]
+__all__ = ["RECORDED", "query_command_line_options", "query_kvm", "query_name", "query_target", "query_uuid"]
 
 #: Commands without arguments whose reply is what the real QEMU said, whatever the machine.
 RECORDED = (
@@ -34,6 +34,25 @@ def _register(name: str) -> None:
 
 for _name in RECORDED:
     _register(_name)
+
+
+@command("query-command-line-options", takes=True)
+def query_command_line_options(
+    machine: FakeQemu, session: Session, arguments: dict[str, Any]
+) -> Raw | list[dict[str, Any]] | None:
+    """The options that have parameters, as recorded; or one of them."""
+    del session
+    if "option" not in arguments:
+        return machine.profile.recorded("query-command-line-options")
+    name = arguments["option"]
+    found = [
+        entry
+        for entry in machine.profile.value("query-command-line-options") or ()
+        if entry["option"] == name
+    ]
+    if not found:
+        raise CommandError("GenericError", f"invalid option name: {name}")
+    return found
 
 
 @command("query-cpu-definitions")

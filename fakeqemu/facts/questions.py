@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "ABSENT", "DEVICES", "MACHINES", "OF_A_MACHINE", "PLAIN", "PRINTED", "TYPES", "comparisons",
+    "ABSENT", "ASKED", "DEVICES", "MACHINES", "OF_A_MACHINE", "PLAIN", "PRINTED", "TYPES", "comparisons",
     "descends", "expansions",
 ]  # fmt: skip
 
@@ -30,6 +30,8 @@ PLAIN = (
     "query-memdev", "query-block", "query-blockstats", "query-named-block-nodes", "query-block-exports",
     "query-current-machine", "query-migrationthreads", "query-migration-blockers",
 )  # fmt: skip
+#: Asked with arguments, of a machine of type none.
+ASKED: tuple[tuple[str, dict[str, Any]], ...] = (("trace-event-get-state", {"name": "*"}),)
 #: Device models that libvirt asks for whether they exist or not: the refusal is a fact too.
 DEVICES = (
     "virtio-blk-pci", "virtio-net-pci", "virtio-scsi-pci", "virtio-blk-ccw", "virtio-net-ccw",
@@ -53,7 +55,7 @@ MACHINES = {
 #: Asked of each of these machines; kept beside the empty machine's answer.
 OF_A_MACHINE = (
     "query-pci", "query-hotpluggable-cpus", "query-cpus-fast", "query-block", "query-mice",
-    "query-current-machine", "query-vnc-servers", "query-gic-capabilities",
+    "query-current-machine", "query-vnc-servers", "query-gic-capabilities", "x-query-roms", "x-query-irq",
 )  # fmt: skip
 #: Options that make the program print something and leave.
 PRINTED = (

@@ -111,7 +111,7 @@ def _ask_all(recorder: Recorder, program: Qemu, arch: str) -> None:
     models = json.loads(recorder.members.get("query-cpu-definitions", "[]"))
     for question in questions.expansions(sorted(entry["name"] for entry in models), arch):
         recorder.ask(program, "query-cpu-model-expansion", question)
-    for command, arguments in questions.comparisons(arch):
+    for command, arguments in (*questions.ASKED, *questions.comparisons(arch)):
         recorder.ask(program, command, arguments)
 
 
