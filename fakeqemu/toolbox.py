@@ -20,7 +20,7 @@ from fakeqemu.tools.server import server
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="virtsim", prog_name="fakeqemu")
 def main() -> None:
     """Tools around fakeqemu, a QEMU that is not there."""
@@ -28,8 +28,6 @@ def main() -> None:
 
 main.add_command(record)
 main.add_command(profiles)
-
-
 main.add_command(check)
 main.add_command(compile_)
 main.add_command(ctl)

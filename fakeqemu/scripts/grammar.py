@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal as signals
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -40,6 +41,9 @@ from fakeqemu.scripts.words import (
     nearest,
     sort_of,
 )
+
+if TYPE_CHECKING:
+    from fakeqemu.facts.profile import Profile
 
 __all__ = [
     "COMPILED_VERSION", "Do", "FakeScript", "OnRule", "Path", "Rule", "StartRule", "TimedRule",
@@ -165,33 +169,84 @@ def _said(path: Path, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
 
 
 def _matched(path: Path, rule: Mapping[str, Any]) -> list[tuple[Path, str]]:
-    """A name to match that nothing has: QEMU refuses an unknown command before any rule is asked."""
+    """A name to match that nothing has: QEMU refuses an unknown command before any rule is asked.
+
+    An event that a script made up may be matched: ``X_...`` and ``__...`` are names of one's own, as in QAPI.
+    """
     step, name = rule.get("on"), rule.get("match")
-    if step not in ("command", "agent") or any(sign in str(name) for sign in "*?[") or name is None:
+    if step not in _NAMED or name is None:
         return []
-    known = _commands() if step == "command" else _agent_commands()
-    if str(name) in known:
+    what, known = _NAMED[step][0], _NAMED[step][1]()
+    name = str(name)
+    if step == "job":
+        _, colon, name = name.rpartition(":")
+        if not colon and not _pattern(name):
+            meaning = nearest(name, known) or "ready"
+            return [((*path, "match"), f"a job's step is called `ID:STATUS`, as in '*:{meaning}'")]
+    own = step == "event" and name.startswith(("X_", "__"))
+    if _pattern(name) or own or name in known or (step == "migration" and _PASS.fullmatch(name)):
         return []
-    what = "QEMU" if step == "command" else "the agent"
-    return [((*path, "match"), f"{what} has no command {str(name)!r}{meant(str(name), known)}")]
+    return [((*path, "match"), f"{what} {name!r}{meant(name, known)}")]
+
+
+def _pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
 
 
 @cache
 def _commands() -> list[str]:
     """Every command of every shipped profile."""
+    return sorted({name for profile in _profiles() for name in profile.commands})
+
+
+@cache
+def _events() -> list[str]:
+    """Every event of every shipped profile."""
+    schemas = (profile.schema() for profile in _profiles())
+    return sorted(
+        {entity["name"] for schema in schemas for entity in schema.values() if entity["meta-type"] == "event"}
+    )
+
+
+def _profiles() -> Iterator[Profile]:
     from fakeqemu.facts.profile import DIRECTORY, Profile
 
-    found: set[str] = set()
     for file in sorted(os.listdir(DIRECTORY)):  # noqa: PTH208 - as the start-up path does
         if file.endswith(".json.gz"):
-            found.update(Profile(f"{DIRECTORY}/{file}").commands)
-    return sorted(found)
+            yield Profile(f"{DIRECTORY}/{file}")
 
 
 def _agent_commands() -> list[str]:
     from fakeqemu.guests.agent.arguments import ARGUMENTS
 
     return sorted(ARGUMENTS)
+
+
+def _guest_steps() -> list[str]:
+    return [*_GUEST, *_agent_commands()]
+
+
+def _statuses() -> list[str]:
+    from fakeqemu.jobs.table import STATUSES
+
+    return list(STATUSES)
+
+
+def _migration_steps() -> list[str]:
+    return ["setup", "active", "pass 1", "device", "completed"]
+
+
+_GUEST = ("boot", "booted", "agent", "unplug", "poweroff", "reset", "panic")
+_PASS = re.compile(r"pass [0-9]+")
+#: Steps whose names are known: what to say of another name, and the names.
+_NAMED: dict[str, tuple[str, Callable[[], list[str]]]] = {
+    "command": ("QEMU has no command", _commands),
+    "event": ("QEMU has no event", _events),
+    "agent": ("the agent has no command", _agent_commands),
+    "guest": ("the guest has no step", _guest_steps),
+    "job": ("a job has no status", _statuses),
+    "migration": ("a migration has no step", _migration_steps),
+}
 
 
 def _not_json(path: Path, node: Any) -> list[tuple[Path, str]]:
@@ -228,6 +283,10 @@ def _message(error: ErrorDetails, rule: Mapping[str, Any], path: Path) -> str:
         value = error["input"]
         words = _literals(context)
         return f"unknown value {value!r}{meant(str(value), words)}; known: {', '.join(words)}"
+    if kind == "string_type":
+        return (
+            f"a text; quote it: '{error['input']}'" if isinstance(error["input"], int | float) else "a text"
+        )
     text = error["msg"]
     return text[0].lower() + text[1:] if text[:1].isupper() and text[1:2].islower() else text
 

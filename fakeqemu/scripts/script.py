@@ -100,7 +100,11 @@ def load_preset(name: str) -> dict[str, Any]:
     folder = f"{os.path.dirname(os.path.abspath(__file__))}/presets"  # noqa: PTH100, PTH120 - start-up path
     known = sorted(entry[:-5] for entry in os.listdir(folder) if entry.endswith(".json"))  # noqa: PTH208
     if name not in known:
-        raise ScriptError(f"unknown preset {name!r}; known: {', '.join(known)}")
+        import difflib
+
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        raise ScriptError(f"unknown preset {name!r}{hint}; known: {', '.join(known)}")
     with open(f"{folder}/{name}.json", encoding="utf-8") as file:  # noqa: PTH123
         compiled: dict[str, Any] = json.load(file)
     return compiled

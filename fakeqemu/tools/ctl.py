@@ -37,9 +37,13 @@ class Client:
         try:
             self._socket.connect(path)
             self.hello = self._line()
-        except OSError as error:
+        except (OSError, CtlError) as error:
             self._socket.close()
-            raise CtlError(f"{path}: {error.strerror or error}") from error
+            raise CtlError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        if "fakeqemu" not in self.hello:
+            self._socket.close()
+            what = " (it is a QMP monitor)" if "QMP" in self.hello else ""
+            raise CtlError(f"{path}: no control socket of a fake{what}")
 
     def ask(self, do: str, **members: Any) -> Any:
         """Ask for something; the value of the reply.
@@ -125,7 +129,9 @@ def _words(texts: tuple[str, ...]) -> dict[str, Any]:
 
 @click.group()
 @click.argument("socket_path", metavar="SOCKET")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option(
+    "--timeout", default=60.0, show_default=True, help="Seconds to wait for an answer; `wait` has its own."
+)
 @click.pass_context
 def ctl(context: click.Context, socket_path: str, timeout: float) -> None:
     """Change a running fake, and ask what it was asked.
@@ -168,7 +174,10 @@ def state(context: click.Context) -> None:
 @click.argument("words", nargs=-1, required=True)
 @click.pass_context
 def set_(context: click.Context, words: tuple[str, ...]) -> None:
-    """Change words of `at: start` while the machine runs: guest.powerdown=ignore."""
+    """Change words of `at: start` while it runs.
+
+    For example guest.powerdown=ignore, or jobs.rate=1MiB/s.
+    """
     _say(_ask(context, "set", words=_words(words)))
 
 
@@ -186,7 +195,10 @@ def emit(context: click.Context, event: str, data: str | None, after: str | None
 @click.argument("words", nargs=-1, required=True)
 @click.pass_context
 def do(context: click.Context, words: tuple[str, ...]) -> None:
-    """Do now what a rule may do at a time: stall=5s, guest=panic, close=true."""
+    """Do now what a rule may do at a time.
+
+    For example stall=5s, guest=panic, close=true.
+    """
     _say(_ask(context, "do", words=_words(words)))
 
 
@@ -243,7 +255,15 @@ def rules(context: click.Context, add: str | None, remove: str | None) -> None:
 @click.option("--within", "within", default="10s", show_default=True, help="Give up after this time.")
 @click.pass_context
 def wait(context: click.Context, kind: str, match: str | None, since: int | None, within: str) -> None:
-    """Wait until a command comes, an event leaves, or the machine is in a run state."""
+    """Wait for a command, an event or a run state."""
+    from fakeqemu.scripts.units import parse_duration_ns
+
+    try:
+        seconds = parse_duration_ns(within) / 1e9
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--within") from error
+    path, timeout = context.obj
+    context.obj = (path, max(timeout, seconds + 5))
     _say(_ask(context, "wait", **{"for": kind}, match=match, since=since, timeout=within))
 
 

@@ -42,11 +42,12 @@ def install_emulator(
     package: str | None,
     script: Path | None,
 ) -> None:
-    """Write qemu-system-ARCH into DIR, to be named as <emulator> of a libvirt domain.
+    """Write qemu-system-ARCH into DIR, for libvirt.
 
-    No environment reaches an emulator there. It finds its behaviour beside itself: GUEST.fakeqemu.yaml for
-    one guest, qemu-system-ARCH.fakeqemu.yaml for all (or .json), or what emulator.conf says in lines such as
-    FAKEQEMU_SCRIPT=FILE; in the environment's FAKEQEMU_SCRIPT first (libvirt's qemu:env).
+    It is named as <emulator> of a domain. No environment reaches an emulator there. It finds its behaviour
+    beside itself: GUEST.fakeqemu.yaml for one guest, qemu-system-ARCH.fakeqemu.yaml for all (or .json), or
+    what emulator.conf says in lines such as FAKEQEMU_SCRIPT=FILE; in the environment's FAKEQEMU_SCRIPT first
+    (libvirt's qemu:env).
     """
     try:
         wrappers = install(

@@ -129,10 +129,23 @@ def quantiles(values: list[int], kept: int = KEPT) -> list[int]:
 @click.command()
 @click.option("--qemu", required=True, metavar="PATH", help="The QEMU to measure, by its path.")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to write the measurements.")
-@click.option("--rounds", default=50, show_default=True, help="How often each question is asked.")
-@click.option("--starts", default=5, show_default=True, help="How often it is started.")
+@click.option(
+    "--rounds",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="How often each question is asked at each start.",
+)
+@click.option(
+    "--starts", default=5, show_default=True, type=click.IntRange(1, 1000), help="How often it is started."
+)
 def measure(qemu: str, output: str, rounds: int, starts: int) -> None:
-    """Measure how long a real QEMU takes on this host; a script plays it back (`delay: {recorded: FILE}`)."""
+    """Measure how long a real QEMU takes on this host.
+
+    A script plays it back (`delay: {recorded: FILE}`).
+    """
+    if not Path(output).absolute().parent.is_dir():
+        raise click.BadParameter(f"{output}: no such folder", param_hint="--output")
     try:
         found = sample(qemu, rounds=rounds, starts=starts)
         version = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
@@ -150,5 +163,8 @@ def measure(qemu: str, output: str, rounds: int, starts: int) -> None:
         },
         "latency_ns": {name: quantiles(found[name]) for name in sorted(found)} | {"*": quantiles(answers)},
     }
-    Path(output).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    try:
+        Path(output).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from error
     click.echo(f"{output}: {len(found)} names, {sum(map(len, found.values()))} measurements")

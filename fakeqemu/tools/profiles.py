@@ -25,7 +25,7 @@ __all__ = ["profiles", "record"]
     help="The profile to write (gzip'ed JSON).",
 )
 def record(qemu: str, output: Path) -> None:
-    """Ask a real QEMU what managers ask, and write its answers down as a profile."""
+    """Ask a real QEMU, and write its answers as a profile."""
     from fakeqemu.facts.record import RecordError, write_profile
     from fakeqemu.facts.record import record as ask
 

@@ -25,7 +25,7 @@ def _read(name: str) -> bytes:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def check(files: tuple[str, ...]) -> None:
-    """Check behaviour scripts; every mistake as file:line:column: message."""
+    """Check scripts: every mistake as file:line:column."""
     from fakeqemu.scripts.check import check_text
 
     wrong = False
@@ -47,7 +47,10 @@ def check(files: tuple[str, ...]) -> None:
 @click.argument("file", metavar="FILE")
 @click.option("-o", "--output", metavar="FILE", help="Where to write it; standard output without it.")
 def compile_(file: str, output: str | None) -> None:
-    """Compile a behaviour script to JSON, which a fake reads without any package and in no time."""
+    """Compile a script to plain JSON.
+
+    A fake reads it without any package and in no time.
+    """
     from fakeqemu.scripts.check import compile_text
 
     try:
@@ -66,7 +69,10 @@ def compile_(file: str, output: str | None) -> None:
 @click.command()
 @click.option("--write", is_flag=True, help="Compile them again, after a change of the YAML files.")
 def presets(*, write: bool) -> None:
-    """List the characters that a script can begin with (`preset: NAME`)."""
+    """List the characters that a script can have.
+
+    It begins with one by `preset: NAME`; FAKEQEMU_PRESET=NAME does so without a script.
+    """
     for name, text in compiled_presets().items():
         if write:
             (PRESETS / f"{name}.json").write_text(text, encoding="utf-8")

@@ -13,10 +13,11 @@ __all__ = ["server"]
 @click.command()
 @click.argument("socket", metavar="SOCKET")
 def server(socket: str) -> None:
-    """Listen on SOCKET and start fake QEMUs on request, each in about a millisecond.
+    """Start fake QEMUs for whoever connects to SOCKET.
 
-    A request is a line of JSON with the command line, the environment and the numbers of the descriptors that
-    come beside it. The server runs until SIGTERM; what it has started lives on.
+    Each takes about a millisecond, for all is loaded. A request is a line of JSON with the command line, the
+    environment and the numbers of the descriptors that come beside it. The server runs until SIGTERM; what it
+    has started lives on.
     """
     from fakeqemu.driver.server import serve_path
 

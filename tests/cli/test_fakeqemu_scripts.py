@@ -56,6 +56,8 @@ def test_what_cannot_be_measured(tmp_path):
     done = typed("measure", "--qemu", str(tmp_path / "none"), "-o", str(tmp_path / "x"))
     assert done.exit_code == 1
     assert "No such file" in done.output
+    assert typed("measure", "--qemu", "x", "-o", str(tmp_path / "x"), "--rounds", "0").exit_code == 2
+    assert typed("measure", "--qemu", "x", "-o", str(tmp_path / "none" / "x")).exit_code == 2
 
 
 @pytest.fixture
@@ -103,6 +105,9 @@ def test_ctl_says_what_is_wrong(fake):
     _, path, directory = fake
     assert "did you mean 'guest'" in typed("ctl", path, "set", "geust.boot=1s").output
     assert "within the time" in typed("ctl", path, "wait", "event", "X", "--within", "1ms").output
+    done = typed("ctl", path, "--timeout", "0.1", "wait", "event", "X", "--within", "300ms")
+    assert "within the time" in done.output
+    assert typed("ctl", path, "wait", "event", "X", "--within", "5").exit_code == 2
     assert typed("ctl", path, "set", "[1, 2]").exit_code == 2
     (directory / "bad.yaml").write_text("- {on: comand, do: {drop: true}}\n")
     done = typed("ctl", path, "rules", "--add", str(directory / "bad.yaml"))
@@ -111,6 +116,9 @@ def test_ctl_says_what_is_wrong(fake):
     done = typed("ctl", str(directory / "nowhere"), "state")
     assert done.exit_code == 1
     assert "No such file" in done.output
+    done = typed("ctl", str(directory / "m"), "state")
+    assert done.exit_code == 1
+    assert "no control socket of a fake (it is a QMP monitor)" in done.output
     (directory / "state.json").write_text("{")
     assert "not JSON" in typed("ctl", path, "load", str(directory / "state.json")).output
     assert typed("ctl", path, "crash", "--signal", "SIGABRT").exit_code == 0

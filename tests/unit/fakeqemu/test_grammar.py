@@ -48,6 +48,20 @@ def mistake(*rules):
         ({"at": "5s", "do": {"exit": {"code": 256}}}, (0, "do", "exit", "code"), "less than or equal to 255"),
         ({"at": "5s", "do": {"exit": {}, "kill": {}}}, (0, "do"), "only one of exit, kill"),
         ({"on": "comand", "do": {"drop": True}}, (0, "on"), "did you mean 'command'"),
+        (
+            {"on": "event", "match": "STPO", "do": {"drop": True}},
+            (0, "match"),
+            "no event 'STPO', did you mean 'STOP'",
+        ),
+        ({"on": "job", "match": "j:redy", "do": {"drop": True}}, (0, "match"), "did you mean 'ready'"),
+        (
+            {"on": "job", "match": "redy", "do": {"drop": True}},
+            (0, "match"),
+            "`ID:STATUS`, as in '*:ready'",
+        ),
+        ({"on": "guest", "match": "powerof", "do": {"drop": True}}, (0, "match"), "did you mean 'poweroff'"),
+        ({"on": "migration", "match": "actve", "do": {"drop": True}}, (0, "match"), "did you mean 'active'"),
+        ({"at": "start", "ctl": 5}, (0, "ctl"), "a text; quote it: '5'"),
         ({"on": "command"}, (0,), "`do` is missing"),
         ({"on": "command", "do": {"exot": 1}}, (0, "do", "exot"), "did you mean 'exit'"),
         ({"on": "command", "do": {"error": {}}}, (0, "do", "error"), "`desc` is missing"),
@@ -151,6 +165,18 @@ def test_later_words_override_earlier_ones():
 def test_compiling_a_wrong_script_says_what_is_wrong():
     with pytest.raises(ValueError, match=r"0\.memroy: unknown word"):
         compile_rules([{"at": "start", "memroy": 1}])
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("event", "X_OWN"), ("event", "__org.example_OWN"), ("event", "DEVICE_*"), ("job", "*:ready"),
+        ("job", "#block1:null"), ("job", "a:*"), ("job", "*"), ("migration", "pass 12"),
+        ("guest", "guest-ping"),
+    ],
+)  # fmt: skip
+def test_names_that_may_be_matched(step, name):
+    assert script_mistakes([{"on": step, "match": name, "do": {"drop": True}}]) == []
 
 
 def test_nearest():
