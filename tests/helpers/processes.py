@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fakeqemu.scripts.check import compile_text
 
-__all__ = ["BOOT", "QEMU", "Client", "Program", "fake_argv", "real_argv"]
+__all__ = ["BOOT", "QEMU", "Client", "Program", "fake_argv", "needs", "real_argv"]
 
 BOOT = str(Path(__file__).resolve().parents[2] / "fakeqemu" / "boot.py")
 QEMU = "qemu-system-x86_64"
@@ -32,6 +34,11 @@ def fake_argv(*words: str) -> list[str]:
 
 def real_argv(*words: str) -> list[str]:
     return [QEMU, *words]
+
+
+def needs(arch: str) -> pytest.MarkDecorator:
+    """The mark of a test that starts the real QEMU of an architecture."""
+    return pytest.mark.real_qemu if arch == "x86_64" else pytest.mark.real_qemus
 
 
 class Program:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import fakeqemu
-
-pytestmark = pytest.mark.real_qemu
+from tests.helpers.processes import needs
 
 REFUSED = """
 aarch64
@@ -102,7 +101,11 @@ x86_64 -object {"qom-type":"iothread","id":"a","foo":1}
 x86_64 -object memory-backend-file,id=a,size=1M
 x86_64 -chardev null,id=a -mon chardev=a,mode=readline,pretty=on
 """.strip().splitlines()
-CASES = [(arch, line.partition(" ")[2]) for line in REFUSED for arch in line.split(" ")[0].split(",")]
+CASES = [
+    pytest.param(arch, line.partition(" ")[2], marks=needs(arch))
+    for line in REFUSED
+    for arch in line.split(" ")[0].split(",")
+]
 
 
 def ended(argv, directory):
@@ -125,7 +128,7 @@ def test_a_value_is_refused_in_the_same_words(tmp_path, arch, option):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "s390x"])
+@pytest.mark.parametrize("arch", [pytest.param(a, marks=needs(a)) for a in ("x86_64", "aarch64", "s390x")])
 @pytest.mark.parametrize("option", ["-version", "-help", "-machine help", "-cpu help", "-device help"])
 def test_what_is_printed_is_the_same(arch, option):
     boot = Path(fakeqemu.__file__).parent / "boot.py"

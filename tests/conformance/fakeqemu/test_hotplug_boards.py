@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.hotplug import BASE, PERIPHERAL, add, differences, gone, look, play
 from tests.helpers.processes import BOOT, Program
 
-pytestmark = pytest.mark.real_qemu
+pytestmark = pytest.mark.real_qemus
 
 UNATTACHED, TOP = ("qom-list", {"path": "/machine/unattached"}), ("qom-list", {"path": "/"})
 CONVERSATIONS: dict[str, tuple[list[str], list[Any]]] = {

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import re
 import select
-import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers.processes import Program, fake_argv, real_argv
+from tests.helpers.processes import PATIENCE_S, Program, fake_argv, real_argv
 
 pytestmark = pytest.mark.real_qemu
 
@@ -99,31 +99,43 @@ KEYS = [
 ]  # fmt: skip
 
 
-def typed(argv: Any, directory: Path, name: str) -> list[bytes]:
-    """What the terminal is told after each burst of keys."""
-    path = directory / f"{name}.mon"
-    said = []
-    with Program(argv(*BASE, "-monitor", f"unix:{path},server=on,wait=off"), directory) as program:
-        sock = program.client(path).sock
-        said.append(heard(sock))
-        for keys in KEYS:
-            sock.sendall(keys)
-            said.append(heard(sock))
-        sock.close()
-    return said
+class Terminal:
+    """Somebody who types at a monitor, and reads."""
+
+    def __init__(self, program: Program, path: Path) -> None:
+        self.sock = program.client(path).sock
+        self.said = b""
+
+    def read(self, wait_s: float) -> bool:
+        """Take what comes within a time; whether something did."""
+        if self.said.endswith(END) or not select.select([self.sock], [], [], wait_s)[0]:
+            return False
+        self.said += self.sock.recv(1 << 16) or END
+        return True
 
 
-def heard(sock: socket.socket) -> bytes:
-    found = b""
-    while select.select([sock], [], [], 0.12)[0]:
-        data = sock.recv(1 << 16)
-        if not data:
-            return found + b"<end>"
-        found += data
-    return found
+#: What stands for the end of the connection.
+END = b"<end>"
+
+
+def heard(ours: Terminal, theirs: Terminal) -> tuple[bytes, bytes]:
+    """What both have said, once it is the same and both are silent; or what one still says after a long time."""
+    end = time.monotonic() + PATIENCE_S  # noqa: TID251
+    while time.monotonic() < end:  # noqa: TID251
+        if not (ours.read(0.02) | theirs.read(0.02)) and ours.said == theirs.said != b"":
+            break
+    return ours.said, theirs.said
 
 
 def test_keys(tmp_path: Path) -> None:
-    ours, theirs = typed(fake_argv, tmp_path, "fake"), typed(real_argv, tmp_path, "real")
-    for keys, one, other in zip([b"", *KEYS], ours, theirs, strict=True):
-        assert (keys, one) == (keys, other)
+    def start(argv: Any, name: str) -> Program:
+        return Program(argv(*BASE, "-monitor", f"unix:{tmp_path / name},server=on,wait=off"), tmp_path)
+
+    with start(fake_argv, "fake") as fake, start(real_argv, "real") as real:
+        ours, theirs = Terminal(fake, tmp_path / "fake"), Terminal(real, tmp_path / "real")
+        with ours.sock, theirs.sock:
+            for keys in (b"", *KEYS):
+                for terminal in (ours, theirs):
+                    terminal.sock.sendall(keys)
+                one, other = heard(ours, theirs)
+                assert (keys, one) == (keys, other)

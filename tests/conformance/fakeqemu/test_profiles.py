@@ -10,9 +10,8 @@ import pytest
 from fakeqemu.facts.profile import DIRECTORY, Profile, profile_named
 from fakeqemu.facts.realqemu import Qemu
 from fakeqemu.facts.record import record, write_profile
+from tests.helpers.processes import needs
 from tests.helpers.puppet import Puppet
-
-pytestmark = pytest.mark.real_qemu
 
 ARCHITECTURES = ("x86_64", "i386", "aarch64", "ppc64", "s390x", "riscv64")
 #: libvirt 9.0.0's questions, in its order; the expansions follow from one another.
@@ -65,7 +64,7 @@ def shortened(text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", [pytest.param(arch, marks=needs(arch)) for arch in ARCHITECTURES])
 def test_a_probe_is_answered_alike(arch):
     fake = fake_of(arch)
     with Qemu(f"/usr/bin/qemu-system-{arch}", "none") as real:
@@ -80,7 +79,7 @@ def test_a_probe_is_answered_alike(arch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ["x86_64", "i386"])
+@pytest.mark.parametrize("arch", [pytest.param(arch, marks=needs(arch)) for arch in ("x86_64", "i386")])
 def test_the_features_of_a_model_on_top_of_base(arch):
     fake = fake_of(arch)
     with Qemu(f"/usr/bin/qemu-system-{arch}", "none") as real:
@@ -93,6 +92,7 @@ def test_the_features_of_a_model_on_top_of_base(arch):
 
 
 @pytest.mark.slow
+@pytest.mark.real_qemus
 def test_recording_is_deterministic_and_gives_the_shipped_bytes(tmp_path):
     program = "/usr/bin/qemu-system-riscv64"
     for name in ("one", "two"):
