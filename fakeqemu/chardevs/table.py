@@ -73,6 +73,10 @@ class Chardevs:
         machine = self._machine
         line = machine.line
         found = {monitor.chardev: User("monitor", None, "") for monitor in line.monitors}
+        for position, word in enumerate(machine.argv[:-1]):
+            value = machine.argv[position + 1]
+            if word.lstrip("-") in ("serial", "parallel", "debugcon") and value.startswith("chardev:"):
+                found[value.removeprefix("chardev:")] = User("serial", None, "")
         registry = machine.parts.get("hardware")
         for device in registry.devices() if registry is not None else line.devices:
             options: dict[str, Any] = device.options

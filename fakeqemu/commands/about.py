@@ -42,13 +42,15 @@ def query_command_line_options(
 ) -> Raw | list[dict[str, Any]] | None:
     """The options that have parameters, as recorded; or one of them."""
     del session
-    if "option" not in arguments:
+    # That of SPICE is in a module; the profile was recorded with all of them loaded.
+    loaded = bool(machine.parts.get("modules")) or machine.line.spice is not None
+    if "option" not in arguments and loaded:
         return machine.profile.recorded("query-command-line-options")
-    name = arguments["option"]
+    name = arguments.get("option")
     found = [
         entry
         for entry in machine.profile.value("query-command-line-options") or ()
-        if entry["option"] == name
+        if name in (None, entry["option"]) and (loaded or entry["option"] != "spice")
     ]
     if not found:
         raise CommandError("GenericError", f"invalid option name: {name}")

@@ -61,9 +61,10 @@ def info(machine: FakeQemu, session: Session | None, text: str) -> str:
         return f"unknown command: 'info {topic}'\n"
     try:
         given = arguments(topic, TOPICS[topic], scanner.rest, label=topic)
+        from fakeqemu.human.parts import PARTS
         from fakeqemu.human.shows import SHOWS
 
-        show = SHOWS.get(topic)
+        show = SHOWS.get(topic) or PARTS.get(topic)
         if show is not None:
             return show(machine, given)
         return _told(machine, topic)

@@ -341,7 +341,8 @@ def vnc(machine: FakeQemu, given: dict[str, Any]) -> str:
             text += f"  Server: {address['host']}:{address['service']} ({address['family']})\n"
             auth = f"{address['auth']} (Sub: {address.get('vencrypt', 'none')})"
             text += f"    Auth: {auth}\n"
-        text += f"  Auth: {server['auth']} (Sub: {server.get('vencrypt', 'none')})\n"
+        if not server["server"]:
+            text += f"  Auth: {server['auth']} (Sub: {server.get('vencrypt', 'none')})\n"
         if "display" in server:
             text += f"  Display: {server['display']}\n"
     return text
@@ -468,14 +469,6 @@ def rocker(machine: FakeQemu, given: dict[str, Any]) -> str:
     raise CommandError("GenericError", f"rocker {given['name']} not found")
 
 
-def trace_events(machine: FakeQemu, given: dict[str, Any]) -> str:
-    """Trace events: no name is known."""
-    del machine
-    if "name" not in given:
-        raise CommandError("CommandNotFound", "The command info trace-events has not been found")
-    return f'unknown event "{given["name"]}"\n'
-
-
 def usb(machine: FakeQemu, given: dict[str, Any]) -> str:
     """USB devices, where there is a controller."""
     del given
@@ -500,7 +493,7 @@ SHOWS: dict[str, Show] = {
     "rocker-of-dpa-groups": rocker, "rocker-ports": rocker, "sev": _says("SEV is not enabled\n"),
     "sgx": _says("No EPC regions defined, SGX not available\n"), "snapshots": snapshots, "spice": spice,
     "stats": stats, "status": status, "tlb": _says("PG disabled\n"), "tpm": tpm,
-    "trace-events": trace_events, "usb": usb, "usbhost": _says('Command "info usbhost" is not available.\n'),
+    "usb": usb, "usbhost": _says('Command "info usbhost" is not available.\n'),
     "uuid": uuid, "vcpu_dirty_limit": _says("Dirty page limit not enabled!\n"), "version": version,
     "vm-generation-id": _error("VM Generation ID device not found"), "vnc": vnc,
 }  # fmt: skip
