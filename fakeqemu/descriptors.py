@@ -39,6 +39,8 @@ class Descriptors:
         self._named: dict[str, dict[str, int]] = {}
         #: Number of the set -> its descriptors.
         self._sets: dict[int, list[_Member]] = {}
+        for number, fd, opaque in machine.line.fdsets:
+            self._sets.setdefault(number, []).insert(0, _Member(fd, opaque))
 
     # -- by name --------------------------------------------------------------------------------------------
 

@@ -63,6 +63,12 @@ def _open(machine: FakeQemu, chardev: Chardev) -> None:
 
         append = chardev.options.get("append") in ("on", "yes", "true", "y")
         path = chardev.options.get("path", "")
+        if path.startswith("/dev/fdset/"):
+            from fakeqemu.descriptors import descriptors_of
+
+            fd = descriptors_of(machine).open(path)
+            # A descriptor that was opened for us is written to where it is.
+            path, append = (path, append) if fd is None else (f"/proc/self/fd/{fd}", True)
         machine.do(0, OpenFile(chardev.id, chardev.backend, path, append=append))
 
 

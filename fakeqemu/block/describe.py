@@ -121,7 +121,15 @@ def device_info(
 
 
 def _writeback(backend: Backend | None) -> bool:
-    return backend.writeback if backend is not None else True
+    """Whether the guest's cache is on: a firmware's virtio driver knows of none (virtio_blk_set_status)."""
+    if backend is None:
+        return True
+    if backend.kind.startswith("virtio-blk"):
+        machine = backend.graph.machine
+        booting = machine.boot_done is not None and machine.boot_done > machine.now_ns
+        if booting and machine.runstate != "inmigrate":
+            return False
+    return backend.writeback
 
 
 def _without_filters(node: BlockNode | None) -> Any:

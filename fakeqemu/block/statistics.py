@@ -25,6 +25,8 @@ READ_RATE, WRITE_RATE = 262144, 65536
 READ_SIZE, WRITE_SIZE = 16384, 8192
 #: What an operation takes.
 READ_NS, WRITE_NS, FLUSH_NS = 91_746, 140_312, 512_004
+#: What a firmware does to an empty drive: operations and bytes (INQUIRY, and what is wrong, twice).
+EMPTY_TRAY = 3, 54
 #: Writes between two flushes.
 FLUSH_EVERY = 16
 
@@ -108,6 +110,8 @@ class Statistics:
         node = self._backend.node
         size = node.size if node is not None else 0
         reads, writes = -(-read // READ_SIZE), written // WRITE_SIZE
+        if node is None and self._backend.kind == "ide-cd" and self._machine.ran_ns and not read:
+            reads, read = EMPTY_TRAY
         flushes = writes // FLUSH_EVERY
         found = dict(NOTHING)
         if reads or writes:

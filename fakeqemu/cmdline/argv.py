@@ -59,7 +59,7 @@ class CommandLine:
 
     __slots__ = (
         "accel", "actions", "blockdevs", "chardevs", "cpu", "cpus", "daemonize", "devices", "drives",
-        "freeze", "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name",
+        "fdsets", "freeze", "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name",
         "netdevs",
         "no_defaults", "numa", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "target",
         "topology",
@@ -77,6 +77,8 @@ class CommandLine:
         self.uuid: str | None = None
         self.ram = 128 * MIB
         self.slots, self.max_ram = 0, 0
+        #: Descriptors that were handed in, in sets: (number of the set, descriptor, what was said of it).
+        self.fdsets: tuple[tuple[int, int, str | None], ...] = ()
         self.cpus, self.max_cpus, self.topology = 1, 1, (1, 1, 1, 1)
         self.machine = "pc-i440fx-7.2"
         self.machine_options: dict[str, str] = {}

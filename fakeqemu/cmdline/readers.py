@@ -132,6 +132,12 @@ _BACKENDS = frozenset(
 )
 
 
+def _add_fd(line: CommandLine, value: str, _text: str) -> None:
+    pairs = parse(value)
+    if pairs.get("fd", "").isdigit() and pairs.get("set", "").isdigit():
+        line.fdsets += ((int(pairs["set"]), int(pairs["fd"]), pairs.get("opaque")),)
+
+
 def _chardev(line: CommandLine, value: str, text: str) -> None:
     options = parse(value, "backend")
     backend, ident = options.pop("backend", ""), options.pop("id", None)
@@ -353,7 +359,7 @@ def _incoming(line: CommandLine, value: str, _text: str) -> None:
 
 
 READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
-    "M": _machine, "accel": _accel, "action": _action, "blockdev": _blockdev, "cdrom": _disk, "chardev":
+    "M": _machine, "accel": _accel, "action": _action, "add-fd": _add_fd, "blockdev": _blockdev, "cdrom": _disk, "chardev":
     _chardev,
     "cpu": _cpu, "device": _device, "drive": _drive, "hda": _disk, "hdb": _disk, "hdc": _disk, "hdd": _disk,
     "incoming": _incoming, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,

@@ -43,8 +43,8 @@ def install_fake(daemon: Libvirtd) -> None:
     daemon.own(daemon.base)
 
 
-#: What a command caused is awaited this long before it is read from the log.
-SETTLING_S = 0.05
+#: What a command caused has been said when nothing more was for this long; nobody waits longer than that.
+SETTLING_S, SETTLING_PATIENCE_S = 0.06, 2.0
 
 
 def make_image(daemon: Libvirtd, name: str, size: str, form: str = "qcow2") -> None:
@@ -80,11 +80,23 @@ def play(daemon: Libvirtd, flow: Flow, emulator: str) -> list[Answer]:
             _ours(daemon, words)
         else:
             answer = daemon.virsh(*words, check=False)
-            time.sleep(SETTLING_S)
-            answer.talk = daemon.talk()
+            answer.talk = heard_out(daemon)
             answers.append(answer)
         assert daemon.alive(), f"libvirtd died of: {step}"
     return answers
+
+
+def heard_out(daemon: Libvirtd) -> list[tuple[str, Any]]:
+    """What was said until nothing more was, and every command has its reply."""
+    talk: list[tuple[str, Any]] = []
+    end = time.monotonic() + SETTLING_PATIENCE_S
+    while True:
+        time.sleep(SETTLING_S)
+        more = daemon.talk()
+        talk += more
+        signs = [sign for sign, _ in talk]
+        if (not more and signs.count(">") <= signs.count("<")) or time.monotonic() > end:
+            return talk
 
 
 def _words(step: str) -> list[str]:
