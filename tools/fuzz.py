@@ -1,9 +1,9 @@
 """Throw anything at every door of the fake, for as long as you like.
 
-``python tools/fuzz.py --minutes 60`` goes round the targets (qmp, agent, people, ctl, migration, argv and
-script) and prints each new way to fail once, with the seed that shows it again: ``python tools/fuzz.py
---again qmp/0/123``. It also watches the process's memory, which must not grow. Exit status 1 when something
-failed.
+``python tools/fuzz.py --minutes 60`` goes round the targets (qmp, agent, people, ctl, migration, argv,
+script, deeds and server) and prints each new way to fail once, with the seed that shows it again: ``python
+tools/fuzz.py --again qmp/0/123``. It also watches the process's memory, which must not grow. Exit status 1
+when something failed.
 """
 
 from __future__ import annotations

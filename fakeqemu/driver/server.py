@@ -125,10 +125,22 @@ class Server:
         posix.chdir("/")
         self.prepare()
         while not self._ending and (self._listener is not None or self._clients):
-            for fd, events in self._epoll.poll():
-                handler = self._handlers.get(fd)
-                if handler is not None:
-                    handler(events)
+            self.turn()
+
+    def turn(self, timeout: float = -1) -> None:
+        """Wait, for so many seconds or for ever, and do what is to be done."""
+        for fd, events in self._epoll.poll(timeout):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                handler(events)
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        for client in list(self._clients.values()):
+            self._lost(client)
+        self._epoll.close()
+        posix.close(self._wake)
+        posix.close(self._woken)
 
     def _note(self, signum: int, _frame: object) -> None:
         if signum != _signal.SIGCHLD:
@@ -222,6 +234,8 @@ class Server:
             if not isinstance(request, dict):
                 raise TypeError("not an object")
             if "id" in request:
+                # What is just flat enough to be read may be too deep to be said, a few frames further down.
+                json.dumps([[[[[[[[request["id"]]]]]]]]])
                 answer["id"] = request["id"]
             places = _places(request.get("fds", []))
             fds, client.fds = client.fds[: len(places)], client.fds[len(places) :]
@@ -238,11 +252,14 @@ class Server:
         argv: list[str] = request["argv"]
         self.prepare(argv[0])
         script = self._script(request["env"])
-        pid = posix.fork()
+        pid = self._fork()
         if pid == 0:
             self._become(request, handed, script)
         self._owners[pid] = client
         return pid
+
+    def _fork(self) -> int:
+        return posix.fork()
 
     def _script(self, env: dict[str, str]) -> Script | None:
         """The script that an environment names, read once; a mistake is the new process's to tell."""
@@ -355,8 +372,8 @@ def _checked(request: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise TypeError("env is not an object of strings")
     umask, cwd = request.get("umask", _UMASK), request.get("cwd", "/")
-    if type(umask) is not int or not isinstance(cwd, str):
-        raise TypeError("umask is not a number, or cwd not a string")
+    if type(umask) is not int or not 0 <= umask <= 0o777 or not isinstance(cwd, str):
+        raise TypeError("umask is not a number from 0 to 511, or cwd not a string")
     return {"argv": argv, "env": env, "umask": umask, "cwd": cwd}
 
 

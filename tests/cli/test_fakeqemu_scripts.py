@@ -105,7 +105,7 @@ def test_ctl_says_what_is_wrong(fake):
     _, path, directory = fake
     assert "did you mean 'guest'" in typed("ctl", path, "set", "geust.boot=1s").output
     assert "within the time" in typed("ctl", path, "wait", "event", "X", "--within", "1ms").output
-    done = typed("ctl", path, "--timeout", "0.1", "wait", "event", "X", "--within", "300ms")
+    done = typed("ctl", "--timeout", "0.1", path, "wait", "event", "X", "--within", "300ms")
     assert "within the time" in done.output
     assert typed("ctl", path, "wait", "event", "X", "--within", "5").exit_code == 2
     assert typed("ctl", path, "set", "[1, 2]").exit_code == 2

@@ -65,3 +65,13 @@ def test_a_path_that_cannot_be(tmp_path):
     )
     assert done.returncode == 1
     assert "No such file or directory" in done.stderr
+
+
+def test_an_id_that_can_be_read_but_not_said(server):
+    process, path = server
+    with connect(path) as sock:
+        for depth in range(900, 1000):
+            sock.sendall(b'{"id": ' + b"[" * depth + b"]" * depth + b', "argv": []}\n')
+        answers = sock.makefile()
+        assert all('"error": "bad request' in answers.readline() for _ in range(100))
+    assert process.poll() is None

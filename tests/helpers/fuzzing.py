@@ -18,6 +18,7 @@ from fakeqemu.cmdline.options import FLAGS, WITH_VALUE
 from fakeqemu.facts.profile import profile_for
 from fakeqemu.scripts.check import check_text
 from fakeqemu.scripts.deeds import GUEST
+from tests.helpers.fuzz_server import server
 from tests.helpers.puppet import ARGV, SECOND, Puppet
 
 __all__ = ["TARGETS", "HangError", "again", "replay"]
@@ -588,7 +589,7 @@ def deeds(chance: Random) -> None:
 #: Name -> what is thrown.
 TARGETS: dict[str, Callable[[Random], None]] = {
     "qmp": qmp, "agent": agent, "people": people, "ctl": ctl, "migration": migration, "argv": argv,
-    "script": script, "deeds": deeds,
+    "script": script, "deeds": deeds, "server": server,
 }  # fmt: skip
 
 
