@@ -58,6 +58,14 @@ class Host:
         del path
         return None
 
+    def next_data(self, path: str, offset: int) -> tuple[int, int] | None:
+        """The next part of a file that is no hole, from an offset on: its begin and end, equal for none.
+
+        None when it is imaginary, or when nobody knows its holes.
+        """
+        del path, offset
+        return None
+
     def socket_path(self, fd: int) -> str | None:
         """Where an inherited listener is bound; None when that is not known."""
         del fd

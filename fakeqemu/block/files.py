@@ -46,6 +46,10 @@ class Files:
         """Whether anybody knows what is inside."""
         return path in self._imagined or self.host.length(path) is not None
 
+    def real(self, path: str) -> bool:
+        """Whether it is a file of the host's, with bytes that last."""
+        return path not in self._imagined and self.host.length(path) is not None
+
     def length(self, path: str) -> int | None:
         """How long it is; None when nobody knows."""
         made = self._imagined.get(path)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
 
-__all__ = ["resize"]
+__all__ = ["resize", "truncate"]
 
 
 def resize(graph: Graph, node: BlockNode, size: int) -> None:
@@ -24,7 +24,7 @@ def resize(graph: Graph, node: BlockNode, size: int) -> None:
     """
     edge = graph.attach(User(), "root", node, FILTERED | PRIMARY, RESIZE, ALL)
     try:
-        _truncate(graph, node, size)
+        truncate(graph, node, size)
     finally:
         graph.detach(edge)
     for backend in graph.backends:
@@ -32,7 +32,12 @@ def resize(graph: Graph, node: BlockNode, size: int) -> None:
             backend.stats.settle()
 
 
-def _truncate(graph: Graph, node: BlockNode, size: int) -> None:  # noqa: C901 - by kind of driver
+def truncate(graph: Graph, node: BlockNode, size: int) -> None:  # noqa: C901 - by kind of driver
+    """Truncate a node that its user may resize, and whatever it stands on.
+
+    Raises:
+        CommandError: the driver cannot.
+    """
     if node.read_only and not node.kind.filter:
         raise CommandError("GenericError", "Image is read-only")
     if node.path is not None:
@@ -47,7 +52,7 @@ def _truncate(graph: Graph, node: BlockNode, size: int) -> None:  # noqa: C901 -
         if node.driver == "raw" and "size" in node.options:
             raise CommandError("GenericError", "Cannot resize fixed-size raw disks")
         if under is not None:
-            _truncate(graph, under, size + offset)
+            truncate(graph, under, size + offset)
             node.size = under.size - offset
         return
     if node.driver != "qcow2" or node.image is None:

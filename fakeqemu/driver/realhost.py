@@ -108,6 +108,22 @@ class RealHost(Host):
         except OSError:
             return None
 
+    def next_data(self, path: str, offset: int) -> tuple[int, int] | None:
+        """The next part of a file that is no hole; None where the file system does not say."""
+        from errno import ENXIO
+
+        try:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            start = posix.lseek(fd, offset, posix.SEEK_DATA)
+            return start, posix.lseek(fd, start, posix.SEEK_HOLE)
+        except OSError as error:
+            return (offset, offset) if error.errno == ENXIO else None
+        finally:
+            posix.close(fd)
+
     def socket_path(self, fd: int) -> str | None:
         """Where an inherited listener is bound."""
         from _socket import socket

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
     from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.job import Job
+    from fakeqemu.jobs.moving import Mover
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["Backup", "backup", "prepare_backup"]
@@ -75,6 +76,16 @@ class Backup(Driver):
         else:
             # What no layer holds reads as zeroes, and is written as such in no time.
             pace.total, pace.work = self.source.size, self._held()
+
+    def mover(self) -> Mover | None:
+        """All of the disk, or what its uppermost image holds; bitmaps mark nothing in files."""
+        if self.sync in ("none", "bitmap"):
+            return None
+        from fakeqemu.jobs.moving import mover
+
+        source = skip_filters(self.source)
+        base = source.backing if self.sync == "top" else None
+        return mover(self.graph, source, base, self.target, whole=base is None)
 
     def commit(self, job: Job) -> None:
         """The target has it all."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
     from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.job import Job
+    from fakeqemu.jobs.moving import Mover
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["block_commit"]
@@ -60,8 +61,18 @@ class Commit(Driver):
 
     def run(self, job: Job) -> None:
         """Its length is that of the disk; what the layers above the base hold has to be moved."""
+        if self.base.size < self.top.size:
+            from fakeqemu.block.sizes import truncate
+
+            truncate(self.graph, self.base, self.top.size)
         job.pace.total = self.top.size
         job.pace.work = held(self.top, self.base)
+
+    def mover(self) -> Mover | None:
+        """All that the layers above the base hold goes into it."""
+        from fakeqemu.jobs.moving import mover
+
+        return mover(self.graph, self.top, self.base, self.base)
 
     def prepare(self, job: Job) -> None:
         """The layers go out of the chain (commit_prepare, bdrv_drop_intermediate)."""
@@ -84,7 +95,7 @@ class Commit(Driver):
             self.holder.let_go()
         self._unfilter()
         for node in self.opened:
-            node.read_only = True
+            self.graph.set_read_only(node, read_only=True)
         self.opened = []
 
     def _unfilter(self) -> None:
@@ -98,7 +109,7 @@ class Commit(Driver):
 def writable(driver: Commit, node: BlockNode) -> None:
     """Open an image for writing while the job lasts (bdrv_reopen_set_read_only)."""
     if node.read_only:
-        node.read_only = False
+        driver.graph.set_read_only(node, read_only=False)
         driver.opened.append(node)
 
 

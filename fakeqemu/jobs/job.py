@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.engine import Jobs
+    from fakeqemu.jobs.moving import Mover
     from fakeqemu.jobs.nodes import Holder
     from fakeqemu.jobs.txn import Txn
 
@@ -69,6 +70,10 @@ class Driver:
 
     def fault(self) -> tuple[str, str] | None:
         """What is wrong with reading or writing: a text, and the operation; None for nothing."""
+        return None
+
+    def mover(self) -> Mover | None:
+        """Who moves the bytes of its images, if those are real files; `Trouble` fails the job."""
         return None
 
     def run(self, job: Job) -> None:
@@ -125,7 +130,7 @@ class Job:
 
     def __init__(self, engine: Jobs, ident: str, driver: Driver, pace: Pace, speed: int) -> None:
         self.engine, self.id, self.driver, self.pace, self.speed = engine, ident, driver, pace, speed
-        pace.over = self._worked
+        pace.over, pace.trouble = self._worked, self._stuck
         pace.chunk, pace.eager = driver.chunk, driver.eager
         self.status = "undefined"
         self.auto_finalize = self.auto_dismiss = True
@@ -421,6 +426,7 @@ class Job:
         if first:
             try:
                 self.driver.run(self)
+                self._find_mover()
             except CommandError as error:
                 self.error = error.desc
         if self.error is None and not self.forced and not self.pause_count:
@@ -474,6 +480,25 @@ class Job:
             self.advance()
         else:
             self.engine.machine.afterwards(self.advance)
+
+    def _find_mover(self) -> None:
+        """Whoever moves the bytes of real files."""
+        if self.driver.block and not self.pace.instant and not self.pace.endless:
+            from fakeqemu.block.images.disks import Trouble
+
+            try:
+                self.pace.mover = self.driver.mover()
+            except Trouble as error:
+                self.error = error.text
+
+    def _stuck(self, text: str, operation: str | None) -> None:
+        """Real bytes could not be read or written; ``ignore`` would lose them, so it tries again."""
+        action = "report" if operation is None else self.trouble(text, operation)
+        if action == "report":
+            self.error = text
+        elif action == "ignore":
+            self.pace.run(self.speed)
+        self.advance()
 
     def _worked(self) -> None:
         """All would be moved by now, if nothing was wrong."""

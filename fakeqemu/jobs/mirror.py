@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
     from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.job import Job
+    from fakeqemu.jobs.moving import Mover
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["Mirror", "blockdev_mirror", "commit_active", "mirror"]
@@ -84,11 +85,22 @@ class Mirror(Driver):
         """Its length is what has to be copied; of a whole disk, what cannot be known to be zero."""
         if self.kind == "mirror" and self.source.size != self.target.size:
             raise refuse("Source and target image have different sizes")
+        if self.kind == "commit" and self.target.size < self.source.size:
+            from fakeqemu.block.sizes import truncate
+
+            truncate(self.graph, self.target, self.source.size)
         if self.none:
             job.pace.total, job.pace.instant = 0, True
             return
         job.pace.work = held(self.source, self.base)
         job.pace.total = self.source.size if self.zeroed else job.pace.work
+
+    def mover(self) -> Mover | None:
+        """All that is above the base; of a whole disk, zeroes too."""
+        from fakeqemu.jobs.moving import mover
+
+        whole = self.kind == "mirror" and self.base is None
+        return mover(self.graph, self.source, self.base, self.target, whole=whole)
 
     def complete(self, job: Job) -> None:
         """Whoever is to be replaced must not be in use."""
@@ -122,7 +134,7 @@ class Mirror(Driver):
         if self.holder is not None:
             self.holder.let_go()
         for node in self.opened:
-            node.read_only = True
+            self.graph.set_read_only(node, read_only=True)
         self.opened = []
         self.extra.let_go()
 
@@ -212,13 +224,13 @@ def commit_active(
     driver.base = base
     driver.policies = _policies(arguments)
     if base.read_only:
-        base.read_only = False
+        driver.graph.set_read_only(base, read_only=False)
         driver.opened.append(base)
     try:
         _start(machine, name, driver, arguments)
     except CommandError:
         for node in driver.opened:
-            node.read_only = True
+            driver.graph.set_read_only(node, read_only=True)
         raise
 
 

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fakeqemu.jobs.moving import Mover
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["FAST", "Pace", "rate_of"]
@@ -44,11 +45,13 @@ class Pace:
         instant: nothing has to be done at all, which takes no time.
         endless: it never comes to its end by itself.
         done: whether all has been done.
+        mover: who moves real bytes meanwhile, or None; nothing is done before it is.
+        trouble: told what went wrong with them.
     """
 
     __slots__ = (
         "_base", "_limited", "_since", "_turn", "chunk", "done", "eager", "endless", "instant", "machine",
-        "over", "rate", "total", "work",
+        "mover", "over", "rate", "total", "trouble", "work",
     )  # fmt: skip
 
     def __init__(self, machine: FakeQemu, total: int, work: int) -> None:
@@ -59,6 +62,8 @@ class Pace:
         self.done = self.instant = self.endless = False
         #: Called when the work is done.
         self.over: Callable[[], None] | None = None
+        self.mover: Mover | None = None
+        self.trouble: Callable[[str, str | None], None] | None = None
         self._base = 0
         self._since: int | None = None
         self._limited = False
@@ -113,6 +118,7 @@ class Pace:
             left = max(-(-left // self.chunk) - 1, 0) * self.chunk
         wait = -(-left * SECOND // self.rate)
         self.machine.later(max(wait, LEAST_NS), lambda: self._end(turn))
+        self._move_later(turn)
 
     def halt(self) -> None:
         """Stand still where the work is."""
@@ -121,8 +127,37 @@ class Pace:
             self._since = None
             self._turn += 1
 
+    def _move_later(self, turn: int) -> None:
+        """The next real bytes are moved when as many are due."""
+        if self.mover is not None and not self.mover.done:
+            from fakeqemu.jobs.moving import CHUNK
+
+            self.machine.later(max(CHUNK * SECOND // self.rate, LEAST_NS), lambda: self._move(turn))
+
+    def _move(self, turn: int) -> None:
+        if turn == self._turn and self._since is not None and self._moved():
+            self._move_later(turn)
+
+    def _moved(self) -> bool:
+        """Move some real bytes: whether that went well."""
+        from fakeqemu.block.images.disks import Trouble
+
+        try:
+            if self.mover is not None:
+                self.mover.step()
+        except Trouble as error:
+            self.halt()
+            if self.trouble is not None:
+                self.trouble(error.text, error.operation)
+            return False
+        return True
+
     def _end(self, turn: int) -> None:
         if turn != self._turn or self._since is None:
+            return
+        if self.mover is not None and not self.mover.done:
+            if self._moved():
+                self.machine.later(LEAST_NS, lambda: self._end(turn))
             return
         self._since = None
         self._turn += 1

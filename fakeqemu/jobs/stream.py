@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
     from fakeqemu.block.node import BlockNode
     from fakeqemu.jobs.job import Job
+    from fakeqemu.jobs.moving import Mover
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["block_stream"]
@@ -60,6 +61,12 @@ class Stream(Driver):
             return
         job.pace.total = self.node.size
         job.pace.work = self._missing()
+
+    def mover(self) -> Mover | None:
+        """What the images between hold and this one does not."""
+        from fakeqemu.jobs.moving import mover
+
+        return mover(self.graph, self.node, self.base, self.node, kept=True)
 
     def prepare(self, job: Job) -> None:
         """The images between go out of the chain (stream_prepare)."""

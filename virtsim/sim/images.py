@@ -56,6 +56,17 @@ class _File:
             page[start : start + size] = data[at : at + size]
             at += size
 
+    def next_data(self, offset: int) -> tuple[int, int]:
+        later = sorted(number for number in self.pages if (number + 1) * _PAGE > offset)
+        if not later:
+            return offset, offset
+        start = stop = later[0]
+        for number in later[1:]:
+            if number != stop + 1:
+                break
+            stop = number
+        return max(offset, start * _PAGE), min((stop + 1) * _PAGE, self.length)
+
     def resize(self, size: int) -> None:
         for number in [number for number in self.pages if number * _PAGE >= size]:
             del self.pages[number]
@@ -127,6 +138,14 @@ class SimHost(Host):
         """Bytes a file takes up."""
         file = self._find(path)
         return self.length(path) if file is None else len(file.pages) * _PAGE
+
+    def next_data(self, path: str, offset: int) -> tuple[int, int] | None:
+        """The next part of a file that is no hole."""
+        file = self._find(path)
+        if file is None:
+            length = self.length(path)
+            return None if length is None else (min(offset, length), length)
+        return file.next_data(offset)
 
     def _find(self, path: str) -> _File | None:
         """A file that was written; not if somebody has removed it since."""

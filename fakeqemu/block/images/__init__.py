@@ -159,19 +159,22 @@ def rewrite_backing(host: Store, path: str, image: Image, name: str | None, form
     """
     from struct import unpack
 
-    from fakeqemu.block.images.qcow2 import header
+    from fakeqemu.block.images.qcow2 import foreign, header
 
     old = image.backing, image.backing_format
     image.backing, image.backing_format = name, format_
-    head = host.read(path, 0, 72) or b""
+    head = host.read(path, 0, max(image.cluster_size, 512)) or b""
     if len(head) < 72:
         return
     try:
-        l1_size, l1_at, table_at, clusters, number, snapshots = unpack(">IQQIIQ", head[36:72])
-        data = header(image, l1_size=l1_size, l1_at=l1_at, table_at=table_at, table_clusters=clusters)
-        data = data[:60] + head[60:72] + data[72:]
+        l1_size, l1_at, table_at, clusters = unpack(">IQQI", head[36:60])
+        keep = foreign(head)
+        data = header(
+            image, l1_size=l1_size, l1_at=l1_at, table_at=table_at, table_clusters=clusters, keep=keep
+        )
     except CommandError:
         image.backing, image.backing_format = old
         raise
-    del number, snapshots
+    # Snapshots stay, and so do features of which the header alone knows.
+    data = data[:60] + head[60 : 96 if image.version >= 3 else 72] + data[96 if image.version >= 3 else 72 :]
     host.write(path, data + bytes(min(image.cluster_size, 4096) - len(data) if len(data) < 4096 else 0))

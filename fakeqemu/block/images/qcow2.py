@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Read: TypeAlias = Callable[[int, int], bytes]
     Pieces: TypeAlias = list[tuple[int, bytes]]
 
-__all__ = ["MAGIC", "fresh", "grown", "header", "read"]
+__all__ = ["MAGIC", "foreign", "fresh", "grown", "header", "read"]
 
 MAGIC = b"QFI\xfb"
 _BACKING_FORMAT, _FEATURES, _END = 0xE2792ACA, 0x6803F857, 0
@@ -104,6 +104,22 @@ def _extensions(image: Image, head: bytes, at: int, end: int) -> None:
         if kind == _BACKING_FORMAT and image.backing is not None:
             image.backing_format = head[at + 8 : at + 8 + length].decode("utf-8", "replace")
         at += 8 + (length + 7) // 8 * 8
+
+
+def foreign(head: bytes) -> bytes:
+    """The extensions of a header that `header` does not make itself, as they are."""
+    version, at, kept = int.from_bytes(head[4:8], "big"), 72, b""
+    if version >= 3:
+        at = int.from_bytes(head[100:104], "big")
+    while at + 8 <= len(head):
+        kind, length = unpack(">II", head[at : at + 8])
+        stop = at + 8 + (length + 7) // 8 * 8
+        if kind == _END:
+            break
+        if kind not in (_BACKING_FORMAT, _FEATURES):
+            kept += head[at:stop]
+        at = stop
+    return kept
 
 
 def _held(take: Read, image: Image, l1_size: int, l1_at: int) -> int:
