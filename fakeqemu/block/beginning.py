@@ -109,6 +109,9 @@ def _drives(graph: Graph, *, strict: bool) -> list[tuple[str, Callable[[], None]
     if "-nodefaults" in graph.machine.argv or "--nodefaults" in graph.machine.argv:
         return wires
     family = line.machine
+    if graph.machine.profile.arch not in ("x86_64", "i386"):
+        _elsewhere(graph)
+        return wires
     if not (family.startswith("pc") or "q35" in family):
         return wires
     kinds = {device.kind for device in line.devices}
@@ -118,6 +121,20 @@ def _drives(graph: Graph, *, strict: bool) -> list[tuple[str, Callable[[], None]
         _default(graph, "floppy0", "floppy", tray=False)
     _default(graph, "sd0", "", tray=False)
     return wires
+
+
+def _elsewhere(graph: Graph) -> None:
+    """The empty drives of boards that are no PCs."""
+    family = graph.machine.line.machine
+    if family.startswith("pseries"):
+        _default(graph, "scsi0-cd2", "scsi-cd", tray=True)
+        graph.backends[-1].path = "/machine/unattached/device[7]/v-scsi@71000003.0/legacy[2]"
+    elif not family.startswith("virt"):
+        return
+    elif graph.machine.profile.arch == "riscv64":
+        _default(graph, "none2", "", tray=False)
+    _default(graph, "floppy0", "", tray=False)
+    _default(graph, "sd0", "", tray=False)
 
 
 def _units(graph: Graph) -> int:
@@ -141,11 +158,27 @@ def _default(graph: Graph, name: str, kind: str, *, tray: bool) -> None:
 
 def _unattached(graph: Graph, made: Backend) -> str:
     """Where the board's own drives are: the numbers follow from the board."""
+    found = _as_recorded(graph, made)
+    if found is not None:
+        return found
     if made.kind == "floppy":
         return "/machine/unattached/device[15]"
     first = 21 if "q35" not in graph.machine.line.machine else 22
     earlier = sum(1 for other in graph.backends if other.path.startswith("/machine/unattached/device[2"))
     return f"/machine/unattached/device[{first + earlier}]"
+
+
+def _as_recorded(graph: Graph, made: Backend) -> str | None:
+    """Where the board with its default devices, and no other drives, was seen to have this one."""
+    machine = graph.machine
+    if "-nodefaults" in machine.argv or any(backend.path for backend in graph.backends if not backend.tray):
+        return None
+    family = "q35" if "q35" in machine.line.machine else "pc"
+    view = machine.profile.qom(f"{family} defaults")
+    for path in view.paths if view is not None else ():
+        if view is not None and path.startswith("/machine/unattached/") and view.kind(path) == made.kind:
+            return path
+    return None
 
 
 def _name(graph: Graph, where: str, options: dict[str, Any], taken: set[tuple[str, int]]) -> str:

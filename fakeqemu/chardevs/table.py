@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fakeqemu.cmdline.parts import Chardev
     from fakeqemu.machine import FakeQemu
 
 __all__ = ["Chardevs", "User", "chardevs_of"]
@@ -50,7 +51,7 @@ class Chardevs:
         self.names = HashTable()
         self.open_ports: set[str] = set()
         terminals: dict[str, tuple[int, str]] = machine.parts.get("terminals") or {}
-        for chardev in machine.line.chardevs.values():
+        for chardev in (*machine.line.chardevs.values(), *_defaults(machine)):
             backend = self.all[chardev.id] = Backend.of(chardev)
             self.names.insert(chardev.id)
             if backend.server and chardev.fd is not None:
@@ -84,6 +85,8 @@ class Chardevs:
             if isinstance(name, str):
                 found[name] = User(device.kind, device.id, str(options.get("name") or ""))
         for backend in self.all.values():
+            if backend.id == "parallel0" and machine.profile.arch in ("x86_64", "i386"):
+                found.setdefault(backend.id, User("parallel", None, ""))
             if not backend.extra and backend.id.startswith("serial") and backend.id[6:].isdigit():
                 found.setdefault(backend.id, User("serial", None, ""))
             base = backend.options.get("chardev") if backend.kind == "mux" else None
@@ -107,6 +110,42 @@ class Chardevs:
         del machine
         if isinstance(value, list):
             self.open_ports = {name for name in value if isinstance(name, str) and name in self.all}
+
+
+#: Devices and options that keep a board from getting a serial, or a parallel, port of its own (softmmu/vl.c).
+_NO_SERIAL = frozenset(
+    (
+        "isa-serial",
+        "pci-serial",
+        "pci-serial-2x",
+        "pci-serial-4x",
+        "spapr-vty",
+        "sclpconsole",
+        "sclplmconsole",
+    )
+)
+
+
+def _defaults(machine: FakeQemu) -> list[Chardev]:
+    """The character devices of the ports that boards get without being asked."""
+    line = machine.line
+    words = {word.lstrip("-") for word in machine.argv if word.startswith("-")}
+    if "nodefaults" in words or line.machine in ("none", "microvm"):
+        return []
+    from fakeqemu.cmdline.parts import Chardev
+
+    kinds = {device.kind for device in line.devices}
+    found = []
+    if "serial" not in words and not kinds & _NO_SERIAL:
+        found.append(Chardev("serial0", "stdio" if "nographic" in words else "vc", {}))
+    if (
+        "parallel" not in words
+        and "isa-parallel" not in kinds
+        and machine.profile.arch not in ("ppc64", "s390x")
+        and "nographic" not in words
+    ):
+        found.append(Chardev("parallel0", "vc", {}))
+    return found
 
 
 def chardevs_of(machine: FakeQemu) -> Chardevs:

@@ -58,6 +58,7 @@ def network(machine: FakeQemu, given: dict[str, Any]) -> str:
     alone = [
         ident for ident, options in backends.items() if ident not in peers and options["type"] != "hubport"
     ]
+    text += _by_default(machine)
     text += "".join(_about(ident, backends[ident]) for ident in alone if ident not in networks.added)
     by_path = {device.path: name for name, device in peers.items()}
     for card in networks.cards():
@@ -66,6 +67,31 @@ def network(machine: FakeQemu, given: dict[str, Any]) -> str:
         if peer in backends:
             text += f" \\ {_about(peer, backends[peer])}"
     return text + "".join(_about(ident, backends[ident]) for ident in alone if ident in networks.added)
+
+
+#: The card that a board gets without being asked, and its name.
+_OWN = {
+    "pc": ("e1000", "e1000.0"), "q35": ("e1000e", "e1000e.0"), "virt": ("virtio-net-pci", "virtio-net-pci.0"),
+    "pseries": ("spapr-vlan", "l-lan@71000002"), "s390-ccw-virtio": ("virtio-net-ccw", "virtio-net-ccw.0"),
+}  # fmt: skip
+
+
+def _by_default(machine: FakeQemu) -> str:
+    """The hub with the card and the user network that boards get."""
+    from fakeqemu.hardware import registry_of
+
+    if {word.lstrip("-") for word in machine.argv} & {"nodefaults", "net", "nic", "netdev"}:
+        return ""
+    card = _OWN.get(registry_of(machine).family)
+    if card is None:
+        return ""
+    model, name = card
+    number = machine.chance("net").randrange(100)
+    text = f"hub 0\n \\ hub0port1: #net1{number:02d}: index=0,type=user,net=10.0.2.0,restrict=off\n"
+    if machine.profile.arch == "riscv64":
+        return f"{text} \\ hub0port0\n"
+    mac = "52:54:00:12:34:56"
+    return f"{text} \\ hub0port0: {name}: index=0,type=nic,model={model},macaddr={mac}\n"
 
 
 def usernet(machine: FakeQemu, given: dict[str, Any]) -> str:

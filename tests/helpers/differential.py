@@ -158,6 +158,7 @@ LIVE = frozenset(
 _DRAWN = (
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/N"),
     (re.compile(r"#block\d+"), "#blockN"),
+    (re.compile(r"#net\d+"), "#netN"),
     (re.compile(r"thread_id=\d+"), "thread_id=N"),
 )
 
