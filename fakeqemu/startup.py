@@ -225,11 +225,26 @@ def refused(machine: FakeQemu, name: str, reason: str) -> None:
         machine.finish(1, f"{machine.line.program}: {text}: {reason}", linger=False)
 
 
+def _loaded(machine: FakeQemu, name: str) -> bool:
+    """Go back to a snapshot (``-loadvm``): False when that was the end of the start."""
+    from fakeqemu.jobs.snapshots import load
+    from fakeqemu.registry import CommandError
+
+    try:
+        load(machine, name)
+    except CommandError as error:
+        machine.finish(1, f"{machine.line.program}: {error.desc}", linger=False)
+        return False
+    return True
+
+
 def _ready(machine: FakeQemu) -> None:
     """The machine is set up: the daemon's parent may go, and the guest runs unless -S was given."""
     line = machine.line
     if line.daemonize:
         machine.do(0, Daemonize())
+    if line.loadvm is not None and not _loaded(machine, line.loadvm):
+        return
     if not line.freeze and line.incoming is None:
         from fakeqemu.runstate import resume
 

@@ -59,7 +59,8 @@ class CommandLine:
 
     __slots__ = (
         "accel", "actions", "blockdevs", "chardevs", "cpu", "cpus", "daemonize", "devices", "drives",
-        "fdsets", "freeze", "incoming", "last", "machine", "machine_options", "max_cpus", "max_ram", "monitors", "name",
+        "fdsets", "freeze", "incoming", "last", "loadvm", "machine", "machine_options", "max_cpus", "max_ram",
+        "monitors", "name",
         "netdevs",
         "no_defaults", "numa", "objects", "output", "pidfile", "program", "ram", "slots", "spice", "target",
         "topology",
@@ -97,6 +98,7 @@ class CommandLine:
         self.vnc: list[str] = []
         self.spice: str | None = None
         self.incoming: str | None = None
+        self.loadvm: str | None = None
         self.output: str | None = None
         self.warnings: list[str] = []
         #: The numbers of the NUMA nodes.

@@ -358,11 +358,16 @@ def _incoming(line: CommandLine, value: str, _text: str) -> None:
     line.incoming = value
 
 
+def _loadvm(line: CommandLine, value: str, _text: str) -> None:
+    line.loadvm = value
+
+
 READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
-    "M": _machine, "accel": _accel, "action": _action, "add-fd": _add_fd, "blockdev": _blockdev, "cdrom": _disk, "chardev":
+    "M": _machine, "accel": _accel, "action": _action, "add-fd": _add_fd, "blockdev": _blockdev,
+    "cdrom": _disk, "chardev":
     _chardev,
     "cpu": _cpu, "device": _device, "drive": _drive, "hda": _disk, "hdb": _disk, "hdc": _disk, "hdd": _disk,
-    "incoming": _incoming, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,
+    "incoming": _incoming, "loadvm": _loadvm, "m": _m, "machine": _machine, "mon": _mon, "monitor": _human,
     "name": _name, "netdev": _netdev, "object": _object,
     "pidfile": _pidfile, "qmp": _qmp, "qmp-pretty": _qmp_pretty,
     "serial": _serial,

@@ -64,6 +64,15 @@ class Amend(Driver):
         job.pace.total, job.pace.instant = 1, True
 
 
+#: Drivers whose modules are not installed where the profiles were recorded.
+_ABSENT = ("ftp", "ftps", "http", "https", "iscsi", "gluster", "nfs", "rbd", "ssh")
+
+
+def _known(driver: str) -> None:
+    if driver in _ABSENT:
+        raise CommandError("GenericError", f"Block driver '{driver}' not found or not supported")
+
+
 def blockdev_create(machine: FakeQemu, arguments: dict[str, Any]) -> None:
     """``blockdev-create``.
 
@@ -71,6 +80,7 @@ def blockdev_create(machine: FakeQemu, arguments: dict[str, Any]) -> None:
         CommandError: what QEMU says against it.
     """
     options: dict[str, Any] = arguments["options"]
+    _known(options["driver"])
     if options["driver"] not in CREATORS:
         raise CommandError("GenericError", "Driver does not support blockdev-create")
     engine = engine_of(machine)
@@ -87,8 +97,9 @@ def blockdev_amend(machine: FakeQemu, arguments: dict[str, Any]) -> None:
 
     node = graph_of(machine).lookup(None, arguments["node-name"])
     options: dict[str, Any] = arguments["options"]
-    if options["driver"] not in AMENDERS:
-        raise CommandError("GenericError", "Driver does not support x-blockdev-amend")
+    _known(options["driver"])
     if node.driver != options["driver"]:
         raise CommandError("GenericError", "x-blockdev-amend doesn't support changing the block driver")
+    if options["driver"] not in AMENDERS:
+        raise CommandError("GenericError", "Driver does not support x-blockdev-amend")
     engine_of(machine).start(arguments["job-id"], Amend(), auto_dismiss=False)

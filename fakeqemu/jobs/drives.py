@@ -62,6 +62,10 @@ def open_target(machine: FakeQemu, arguments: dict[str, Any], kind: str) -> tupl
     node = graph.lookup(arguments["device"], arguments["device"])
     node.check_op(f"{kind}-source")
     alone = arguments["sync"] == "none" and arguments.get("mode") != "existing"
+    form = arguments.get("format") or node.driver
+    if alone and form in ("raw", "file", "host_device"):
+        # bdrv_img_create: a backing file for a format that has none.
+        raise refuse(f"Backing file not supported for file format '{form}'")
     target = _target(machine, node, arguments, alone=alone, mirroring=False)
     if alone and target.kind.supports_backing:
         graph.set_backing(target, node)
@@ -88,6 +92,10 @@ def _target(
     if form not in _FORMATS:
         if form in _OTHERS:
             raise refuse(f"Making images of format '{form}' is not modelled")
+        from fakeqemu.block.drivers import DRIVERS
+
+        if form in DRIVERS and not existing:
+            raise refuse(f"Format driver '{form}' does not support image creation")
         raise refuse(f"Unknown file format '{form}'" if not existing else f"Unknown driver '{form}'")
     if not existing:
         _make(machine, node, arguments, form)

@@ -13,9 +13,10 @@ from fakeqemu.jobs.nodes import skip_filters
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fakeqemu.block.graph import Graph
+    from fakeqemu.block.images.mapping import Qcow2Disk
     from fakeqemu.block.node import BlockNode
 
-__all__ = ["Mover", "mover"]
+__all__ = ["Mover", "mover", "qcow2_in"]
 
 #: Bytes that are moved at once, at most.
 CHUNK = 1 << 20
@@ -121,6 +122,21 @@ def mover(
         return None
     _try(into)
     return Mover(chain, into, layers, kept=kept, whole=whole)
+
+
+def qcow2_in(graph: Graph, node: BlockNode) -> Qcow2Disk | None:
+    """The disk in the qcow2 file of a node, if there is such a file.
+
+    Raises:
+        Trouble: its data cannot be had, or nothing be written into it.
+    """
+    from fakeqemu.block.images.mapping import Qcow2Disk
+
+    found = _disk(graph, skip_filters(node))
+    if not isinstance(found, Qcow2Disk):
+        return None
+    _try(found)
+    return found
 
 
 def _try(disk: Disk) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fakeqemu.block.image import Image
+    from fakeqemu.block.images.mapping import Qcow2Disk
     from fakeqemu.block.node import BlockNode
     from fakeqemu.machine import FakeQemu
 
@@ -25,6 +26,10 @@ BOUND = 1024
 #: What a machine's devices take in a snapshot, in bytes; and a page that is not zero, and one that is.
 DEVICES, PAGE, FULL, ZERO = 147456, 4096, 4105, 9
 SECOND = 1_000_000_000
+#: With this begins what we keep of a machine in an image; a real QEMU says that it is no migration stream.
+MAGIC = b"fakeqemu vm state\n"
+#: How long that may be.
+MAX_STATE = 64 << 20
 _HEADER = f"{'ID':<9} {'TAG':<16} {'VM SIZE':>8}{'DATE':>20}{'VM CLOCK':>13}{'ICOUNT':>11}"
 
 
@@ -166,12 +171,15 @@ def save(
     made_ns = machine.wall_ns + machine.now_ns
     tag = name or f"vm-{stamp(made_ns)}"
     size = state_size(machine)
-    for node in nodes:
-        image = _image(node)
-        if image is not None and len(image.snapshots) < BOUND:
-            image.add_snapshot(tag, made_ns // 1000 * 1000, _clock_ns(machine), size if node is place else 0)
-            _store(machine, node, image)
-    _kept(machine).states[place.name, tag] = saved(machine)
+    state = saved(machine)
+    try:
+        for node in nodes:
+            _take(machine, node, tag, made_ns, (size if node is place else 0, state))
+    except CommandError:
+        if running:
+            guest.resume(machine)
+        raise
+    _kept(machine).states[place.name, tag] = state
     migration.announce("completed")
     migration.took_snapshot()
     if running:
@@ -200,7 +208,10 @@ def load(
         raise refuse("This is a disk-only snapshot. Revert to it  offline using qemu-img")
     from fakeqemu.migration.state import restored
 
-    for part, value in _kept(machine).states.get((place.name, name), {}).items():
+    state = _state(machine, place, shot)
+    for node in nodes:
+        _back(machine, node, name)
+    for part, value in state.items():
         restored(machine, part, value)
     if running:
         guest.resume(machine)
@@ -217,18 +228,111 @@ def delete(machine: FakeQemu, name: str, *, devices: list[str] | None = None) ->
     for node in nodes:
         image, shot = _image(node), _shot_of(node, name)
         if image is not None and shot is not None:
-            del image.snapshots[shot.ident]
+            _forget(machine, node, image, shot)
             _kept(machine).states.pop((node.name, name), None)
-            _store(machine, node, image)
+
+
+# -- in the images -------------------------------------------------------------------------------------------
 
 
 def _store(machine: FakeQemu, node: BlockNode, image: Image) -> None:
-    """Let the image's file know of its snapshots."""
+    """Let an imaginary file know of its snapshots."""
     from fakeqemu.jobs.shots import keep
 
     path = skip_filters(node).protocol().path
     if path is not None:
         keep(graph_of(machine).files, path, image)
+
+
+def _take(machine: FakeQemu, node: BlockNode, tag: str, made_ns: int, what: tuple[int, Any]) -> None:
+    """A snapshot of one disk, in its file if there is one (qcow2_snapshot_create)."""
+    image, (size, state) = _image(node), what
+    if image is None or len(image.snapshots) >= BOUND:
+        return
+    disk = _file(machine, node)
+    shot = image.add_snapshot(tag, made_ns // 1000 * 1000, _clock_ns(machine), size)
+    if disk is None:
+        _store(machine, node, image)
+        return
+    from json import dumps
+
+    from fakeqemu.block.images import inside
+    from fakeqemu.block.images.disks import Trouble
+
+    text = dumps(state, separators=(",", ":")).encode() if size else b""
+    if text:
+        text = MAGIC + len(text).to_bytes(8, "big") + text
+        shot.vm_size = max(size, len(text))
+    try:
+        inside.checked(disk)
+        inside.take(disk, shot, text)
+    except Trouble as error:
+        del image.snapshots[shot.ident]
+        raise refuse(f"Error while creating snapshot on '{node.called}'") from error
+
+
+def _back(machine: FakeQemu, node: BlockNode, name: str) -> None:
+    """Let one disk hold what it held (qcow2_snapshot_goto)."""
+    disk, shot = _file(machine, node), _shot_of(node, name)
+    if disk is None or shot is None:
+        return
+    from fakeqemu.block.images import inside
+    from fakeqemu.block.images.disks import Trouble
+
+    try:
+        inside.back(disk, shot.ident)
+    except Trouble as error:
+        raise refuse(f"Could not load snapshot '{name}' on '{node.called}': {error.text}") from error
+
+
+def _state(machine: FakeQemu, place: BlockNode, shot: Any) -> dict[str, Any]:
+    """What the parts of the machine were like: from the image, where there is one."""
+    disk = _file(machine, place)
+    if disk is None:
+        return _kept(machine).states.get((place.name, shot.name), {})
+    from json import loads
+
+    from fakeqemu.block.images import inside
+    from fakeqemu.block.images.disks import Trouble
+
+    try:
+        head = inside.state_of(disk, shot.ident, len(MAGIC) + 8)
+        if not head.startswith(MAGIC):
+            raise ValueError(shot.name)
+        length = len(head) + min(int.from_bytes(head[len(MAGIC) :], "big"), MAX_STATE)
+        found: dict[str, Any] = loads(inside.state_of(disk, shot.ident, length)[len(head) :])
+    except (Trouble, ValueError) as error:
+        # Another program's state: a QEMU would say so on its standard error, too.
+        raise refuse("Error -22 while loading VM state") from error
+    return found
+
+
+def _forget(machine: FakeQemu, node: BlockNode, image: Image, shot: Any) -> None:
+    """Remove a snapshot from one disk (qcow2_snapshot_delete)."""
+    disk = _file(machine, node)
+    del image.snapshots[shot.ident]
+    if disk is None:
+        _store(machine, node, image)
+        return
+    from fakeqemu.block.images import inside
+    from fakeqemu.block.images.disks import Trouble
+
+    try:
+        inside.forget(disk, shot.ident)
+    except Trouble as error:
+        image.snapshots[shot.ident] = shot
+        text = f"Could not delete snapshot '{shot.name}' on '{node.called}': {error.text}"
+        raise refuse(text) from error
+
+
+def _file(machine: FakeQemu, node: BlockNode) -> Qcow2Disk | None:
+    from fakeqemu.block.images.disks import Trouble
+    from fakeqemu.jobs.moving import qcow2_in
+
+    try:
+        return qcow2_in(graph_of(machine), node)
+    except Trouble as error:
+        raise refuse(error.text) from error
 
 
 def state_size(machine: FakeQemu) -> int:

@@ -15,6 +15,8 @@ from fakeqemu.block.images.refcounts import Refcounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fakeqemu.block.images.disks import Fill, Place
 
 __all__ = ["Qcow2Disk"]
@@ -29,12 +31,18 @@ _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _EXTENDED = 1, 2, 4, 8, 16
 class Qcow2Disk(Disk):
     """The disk in a qcow2 image.
 
+    Attributes:
+        cluster: bytes of a cluster.
+        reach: bytes of the disk that one L2 table tells of.
+        l1: the L1 table.
+        l1_at: where that is.
+
     Raises:
         Trouble: it is one whose clusters cannot be copied.
     """
 
     __slots__ = (
-        "_l1", "_l1_at", "_refcounts", "_tables", "autoclear", "cluster", "extended", "incompatible",
+        "_refcounts", "_tables", "autoclear", "cluster", "extended", "incompatible", "l1", "l1_at",
         "place", "version",
     )  # fmt: skip
 
@@ -46,7 +54,7 @@ class Qcow2Disk(Disk):
             raise Trouble("Image is not in qcow2 format")
         self.version, self.place = int.from_bytes(head[4:8], "big"), place
         bits, size, crypt, l1_size, l1_at = unpack(">IQIIQ", head[20:48])
-        self._l1_at: int = l1_at
+        self.l1_at: int = l1_at
         super().__init__(size)
         self.cluster: int = 1 << bits
         self.incompatible = self.autoclear = 0
@@ -59,7 +67,7 @@ class Qcow2Disk(Disk):
         if self.incompatible & ~(_DIRTY | _CORRUPT | _COMPRESSION | _EXTENDED):
             raise Trouble(f"Copying the data of '{place.path}': unknown features are not modelled")
         self.extended = bool(self.incompatible & _EXTENDED)
-        self._l1 = bytearray(place.read(l1_at, l1_size * 8))
+        self.l1 = bytearray(place.read(l1_at, l1_size * 8))
         self._tables: dict[int, bytearray] = {}
         self._refcounts: Refcounts | None = None
 
@@ -85,12 +93,12 @@ class Qcow2Disk(Disk):
         return 16 if self.extended else 8
 
     @property
-    def _reach(self) -> int:
+    def reach(self) -> int:
         """Bytes of the disk that one L2 table tells of."""
         return self.cluster // self._width * self.cluster
 
     def _l1_entry(self, number: int) -> int:
-        return int.from_bytes(self._l1[number * 8 : number * 8 + 8], "big")
+        return int.from_bytes(self.l1[number * 8 : number * 8 + 8], "big")
 
     def _table(self, number: int) -> bytearray | None:
         """An L2 table, or None."""
@@ -104,7 +112,7 @@ class Qcow2Disk(Disk):
             found = self._tables[number] = bytearray(self.place.read(at, self.cluster))
         return found
 
-    def _entry(self, table: bytearray, index: int) -> tuple[int, int]:
+    def _entry(self, table: bytes | bytearray, index: int) -> tuple[int, int]:
         """A cluster's entry and its bitmap of subclusters."""
         if self.extended:
             entry, bitmap = unpack(">QQ", table[index * 16 : index * 16 + 16])
@@ -126,23 +134,37 @@ class Qcow2Disk(Disk):
         """The least that is allocated: a cluster, or a subcluster."""
         return self.cluster // 32 if self.extended else self.cluster
 
+    def clusters(self, table: bytes | bytearray) -> Iterator[tuple[int | None, int]]:
+        """The clusters to which an L2 table leads (None for none), each with the place of its entry."""
+        for index in range(self.cluster // self._width):
+            at = self._entry(table, index)[0] & _AT
+            yield (at // self.cluster if at else None), index * self._width
+
+    def entry(self, at: int) -> bytes:
+        """An entry of an L2 table, for a cluster that others may use as well."""
+        return pack(">QQ", at, _FULL) if self.extended else pack(">Q", at)
+
+    def forget_tables(self) -> None:
+        """Somebody else has written L2 tables."""
+        self._tables.clear()
+
     # -- reading --------------------------------------------------------------------------------------------
 
     def status(self, offset: int, end: int) -> tuple[int, int]:
         """What is at an offset, and up to where; not beyond the reach of one L2 table that is there."""
         end = min(end, self.size)
-        number, inside = divmod(offset, self._reach)
+        number, inside = divmod(offset, self.reach)
         table = self._table(number)
         if table is None:
             while offset < end and not self._l1_entry(number) & _AT:
                 number += 1
-                offset = number * self._reach
+                offset = number * self.reach
             return NONE, min(offset, end)
-        end = min(end, (number + 1) * self._reach)
+        end = min(end, (number + 1) * self.reach)
         unit, found = self._unit, -1
         offset -= offset % unit
         while offset < end:
-            index, inside = divmod(offset % self._reach, self.cluster)
+            index, inside = divmod(offset % self.reach, self.cluster)
             kind = self._kind(*self._entry(table, index), inside // unit)
             if found not in (-1, kind):
                 break
@@ -155,7 +177,7 @@ class Qcow2Disk(Disk):
         parts: list[bytes] = []
         run_at = run = 0
         while length > 0:
-            number, inside = divmod(offset, self._reach)
+            number, inside = divmod(offset, self.reach)
             index, inside = divmod(inside, self.cluster)
             size = min(length, self.cluster - inside)
             table = self._table(number)
@@ -177,17 +199,17 @@ class Qcow2Disk(Disk):
         """Put bytes in; clusters that are not there yet, or belong to snapshots too, are allocated."""
         done = 0
         while done < len(data):
-            room = self._reach - (offset + done) % self._reach
+            room = self.reach - (offset + done) % self.reach
             piece = data[done : done + room]
             self._write(offset + done, piece, fill)
             done += len(piece)
 
     def _write(self, offset: int, data: bytes, fill: Fill) -> None:
         """The same, within the reach of one L2 table."""
-        number = offset // self._reach
+        number = offset // self.reach
         table = self._own_table(number)
-        first = offset % self._reach // self.cluster
-        last = (offset + len(data) - 1) % self._reach // self.cluster
+        first = offset % self.reach // self.cluster
+        last = (offset + len(data) - 1) % self.reach // self.cluster
         index = first
         while index <= last:
             stop = index
@@ -209,7 +231,7 @@ class Qcow2Disk(Disk):
 
     def _part(self, number: int, index: int, offset: int, data: bytes) -> tuple[int, int, bytes]:
         """Where a cluster begins on the disk, where in it the data does, and the data in it."""
-        start = number * self._reach + index * self.cluster
+        start = number * self.reach + index * self.cluster
         low, high = max(start, offset), min(start + self.cluster, offset + len(data))
         return start, low - start, data[low - offset : high - offset]
 
@@ -272,7 +294,7 @@ class Qcow2Disk(Disk):
 
     def _own_table(self, number: int) -> bytearray:
         """An L2 table that no snapshot shares."""
-        if number * 8 >= len(self._l1):
+        if number * 8 >= len(self.l1):
             raise Trouble("Input/output error", "write")
         entry = self._l1_entry(number)
         table = self._table(number)
@@ -289,8 +311,8 @@ class Qcow2Disk(Disk):
             if at:
                 self.refcounts.drop(at // self.cluster)
             raise
-        self._l1[number * 8 : number * 8 + 8] = made = pack(">Q", at | _COPIED)
-        self.place.write(self._l1_at + number * 8, made)
+        self.l1[number * 8 : number * 8 + 8] = made = pack(">Q", at | _COPIED)
+        self.place.write(self.l1_at + number * 8, made)
         if entry & _AT:
             self.refcounts.drop((entry & _AT) // self.cluster)
         return table
@@ -312,7 +334,7 @@ class Qcow2Disk(Disk):
             offset = stop
 
     def _zero_cluster(self, offset: int) -> None:
-        number, inside = divmod(offset, self._reach)
+        number, inside = divmod(offset, self.reach)
         index, table = inside // self.cluster, self._own_table(number)
         entry = self._entry(table, index)[0]
         kept = entry & (_AT | _COPIED) if entry & _COPIED else 0

@@ -61,12 +61,22 @@ class Refcounts:
 
     def add(self, cluster: int, more: int) -> int:
         """A cluster is used more or less often; how often it is now."""
+        count = self.change(cluster, more)
+        self._write(cluster, 1)
+        return count
+
+    def change(self, cluster: int, more: int) -> int:
+        """The same, without telling the file of it until `flush`."""
         count = self.get(cluster) + more
         if not 0 <= count < 1 << self.bits:
             raise Trouble("Invalid argument", "write")
         self._set(cluster, count)
-        self._write(cluster, 1)
         return count
+
+    def flush(self) -> None:
+        """Tell the file of all counts."""
+        for number, block in self._blocks.items():
+            self.place.write(self._block_at(number), block)
 
     @property
     def _per_block(self) -> int:

@@ -316,3 +316,109 @@ def test_persistent_bitmaps_stay_whole(tmp_path):
     sound(tmp_path, "base.qcow2", "top.qcow2")
     same(tmp_path, "top.qcow2")
     assert '"name": "since"' in tool("qemu-img", "info", "--output=json", "top.qcow2", cwd=tmp_path)
+
+
+PC = ("-machine", "pc", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none")
+DISK = ("-drive", "file=top.qcow2,if=virtio,format=qcow2")
+
+
+class Talk:
+    """A fake that is told what to do over its monitor, line by line."""
+
+    def __init__(self, cwd: Path, *more: str) -> None:
+        argv = fake_argv(*PC, *DISK, *more, "-qmp", "unix:m,server=on,wait=off")
+        self.program = Program(argv, cwd)
+        self.client = self.program.client(cwd / "m")
+        self.client.line()
+        self.events: list[dict[str, Any]] = []
+        self.ask("qmp_capabilities")
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        named = {name.replace("_", "-"): value for name, value in arguments.items()}
+        self.client.send(json.dumps({"execute": command, "arguments": named}).encode())
+        reply = said(self.client, self.events)
+        return reply.get("return", reply.get("error"))
+
+    def say(self, line: str) -> str:
+        return str(self.ask("human-monitor-command", command_line=line))
+
+    def __enter__(self) -> Talk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ask("quit")
+        self.program.process.wait(20)
+        self.client.sock.close()
+        self.program.process.communicate()
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "refcount_bits=1" not in form])
+def test_a_snapshot_of_the_machine_outlives_the_process(tmp_path, form):
+    chain(tmp_path, f"qcow2:{form}")
+    with Talk(tmp_path) as talk:
+        talk.ask("set_link", name="none", up=False)
+        assert talk.say("savevm one") == ""
+        assert talk.say("savevm two") == ""
+        assert talk.say("delvm two") == ""
+        talk.ask("block-stream", job_id="j", device="virtio0")
+        until(talk.client, talk.events, {"event": "JOB_STATUS_CHANGE", "status": "null", "id": "j"})
+    sound(tmp_path, "top.qcow2")
+    same(tmp_path, "top.qcow2")
+    listed = tool("qemu-img", "snapshot", "-l", "top.qcow2", cwd=tmp_path)
+    assert [line.split()[:2] for line in listed.splitlines()[2:]] == [["1", "one"]]
+    with Talk(tmp_path, "-loadvm", "one", "-S") as talk:
+        assert talk.ask("query-status")["status"] == "prelaunch"
+    sound(tmp_path, "top.qcow2")
+    tool("qemu-img", "rebase", "-u", "-b", "mid.qcow2", "-F", "qcow2", "top.qcow2", cwd=tmp_path)
+    same(tmp_path, "top.qcow2")
+    with Talk(tmp_path) as talk:
+        assert talk.say("loadvm one") == ""
+        assert talk.say("loadvm two") == "Error: Snapshot 'two' does not exist in one or more devices\r\n"
+        assert talk.say("delvm one") == ""
+    sound(tmp_path, "top.qcow2")
+    assert tool("qemu-img", "snapshot", "-l", "top.qcow2", cwd=tmp_path) == ""
+    same(tmp_path, "top.qcow2")
+
+
+def test_the_guest_comes_back_with_its_snapshot(tmp_path):
+    image(tmp_path, "top.qcow2", "qcow2:")
+    balloon = ("-device", "virtio-balloon-pci,id=b")
+    with Talk(tmp_path, *balloon) as talk:
+        talk.ask("balloon", value=32 * MIB)
+        assert talk.ask("query-balloon") == {"actual": 32 * MIB}
+        assert talk.say("savevm one") == ""
+        talk.ask("balloon", value=64 * MIB)
+        assert talk.say("loadvm one") == ""
+        assert talk.ask("query-balloon") == {"actual": 32 * MIB}
+        assert talk.ask("query-status")["status"] == "running"
+    with Talk(tmp_path, *balloon, "-loadvm", "one") as talk:
+        assert talk.ask("query-balloon") == {"actual": 32 * MIB}
+        assert talk.ask("query-status")["status"] == "running"
+
+
+@pytest.mark.parametrize("name", ["nobody", "disk"])
+def test_a_snapshot_that_cannot_be_loaded_ends_the_start(tmp_path, name):
+    image(tmp_path, "top.qcow2", "qcow2:")
+    tool("qemu-img", "snapshot", "-c", "disk", "top.qcow2", cwd=tmp_path)
+    words = [
+        subprocess.run(
+            [*argv, *PC, *DISK, "-loadvm", name], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        for argv in (fake_argv(), ["qemu-system-x86_64"])
+    ]
+    assert words[0].returncode == words[1].returncode == 1
+    assert words[0].stderr == words[1].stderr
+
+
+def test_neither_loads_the_other_s_state(tmp_path):
+    image(tmp_path, "top.qcow2", "qcow2:")
+    with Talk(tmp_path) as talk:
+        assert talk.say("savevm ours") == ""
+    argv = ["qemu-system-x86_64", *PC, *DISK, "-loadvm", "ours"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert "Not a migration stream" in done.stderr
+    assert done.stderr.endswith("Error -22 while loading VM state\n")
+    with Talk(tmp_path) as talk:
+        assert talk.say("delvm ours") == ""
+    sound(tmp_path, "top.qcow2")
