@@ -19,6 +19,7 @@ import click
 
 from fakeqemu import support
 from fakeqemu.facts.profile import DIRECTORY, Profile
+from fakeqemu.toolbox import main as toolbox
 from virtsim.cli.main import cli
 from virtsim.states import DomainState, PausedReason, Situation, rows, situation
 from virtsim.states.domain import DomainRow
@@ -83,15 +84,23 @@ def command_help(command: click.Command, path: str) -> Iterator[str]:
     yield from [f"## {path}", "", "```text", command.get_help(context), "```", ""]
 
 
+def commands_help(group: click.Group, path: str) -> Iterator[str]:
+    """A section for each command of a group, and of the groups in it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None:
+            yield from command_help(command, f"{path} {name}")
+            if isinstance(command, click.Group):
+                yield from commands_help(command, f"{path} {name} SOCKET")
+
+
 def command_page() -> str:
     """What every command says of itself."""
     lines = ["# Command line", NOTE, ""]
-    lines += command_help(cli, "virtsim")
-    context = click.Context(cli)
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        if command is not None:
-            lines += command_help(command, f"virtsim {name}")
+    for program, group in (("virtsim", cli), ("fakeqemu", toolbox)):
+        lines += command_help(group, program)
+        lines += commands_help(group, program)
     return "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()) + "\n"
 
 

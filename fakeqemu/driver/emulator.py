@@ -74,7 +74,7 @@ def _script(directory: str, guest: str | None, program: str) -> str | None:
 
 
 def _settings(path: str) -> list[tuple[str, str]]:
-    """What a configuration file says; what it says wrongly is passed over, for nobody could be told."""
+    """What a configuration file says; what it says wrongly is told on standard error, and passed over."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
@@ -86,8 +86,11 @@ def _settings(path: str) -> list[tuple[str, str]]:
     finally:
         posix.close(fd)
     found = []
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), 1):
         name, equals, value = line.partition("=")
         if equals and name.strip() in _KEYS:
             found.append((name.strip(), value.strip()))
+        elif line.strip() and not line.lstrip().startswith("#"):
+            complaint = f"fakeqemu: {path}:{number}: no NAME=value with one of {', '.join(_KEYS)}\n"
+            posix.write(2, complaint.encode("utf-8", "surrogateescape"))
     return found

@@ -47,6 +47,8 @@ def check_text(data: bytes, base: str | None = None) -> tuple[Any, list[Mistake]
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         return None, [(*place, str(error.problem or error.context or "not YAML"))]
+    except TypeError:  # what the loader makes of a list as a key, or a merge of what is no mapping
+        return None, [(1, 1, "a key is a list or a mapping")]
     except (YAMLError, ValueError, RecursionError) as error:
         return None, [(1, 1, str(error).splitlines()[0] if str(error) else "nested too deeply")]
     try:

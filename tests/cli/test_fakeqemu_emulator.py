@@ -75,7 +75,11 @@ def test_a_configuration_file(emulator):
     )
     (emulator / "mine.json").write_text(leaves("configured"))
     try:
-        assert run(emulator / "qemu-system-x86_64").stderr == "configured\n"
+        told = run(emulator / "qemu-system-x86_64").stderr.splitlines()
+        assert told[2:] == ["configured"]
+        assert [line.partition(": no NAME=value")[0] for line in told[:2]] == [
+            f"fakeqemu: {emulator}/emulator.conf:2", f"fakeqemu: {emulator}/emulator.conf:5",
+        ]  # fmt: skip
         environment = {b"FAKEQEMU_SEED": b"1"}
         configure([str(emulator / "qemu-system-x86_64")], environment)
         assert environment == {
