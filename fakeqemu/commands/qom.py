@@ -46,6 +46,23 @@ def qom_list(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> 
     """The properties and children of an object."""
     del session
     view = _seen(machine, arguments["path"], ambiguous=True)
+    common = view.common()
+    if common is None:
+        return _told(view)
+    found = _common.get(id(common))
+    if found is None or found[0] is not common:
+        if len(_common) >= 256:
+            _common.clear()
+        found = _common[id(common)] = (common, _told(view))
+    return found[1]
+
+
+#: The replies about what is alike in all machines, such as a CPU's hundreds of features; with the recorded
+#: entries themselves, so that these stay.
+_common: dict[int, tuple[list[Any], Raw]] = {}
+
+
+def _told(view: View) -> Raw:
     listed = tuple(view.listed())
     return remembered(("qom-list", listed), lambda: [{"name": name, "type": kind} for name, kind in listed])
 

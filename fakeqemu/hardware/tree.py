@@ -64,6 +64,11 @@ class View:
             return [(entry[0], entry[1]) for entry in entries]
         return [(own_name(entry[0], names[1]), entry[1]) for entry in entries]
 
+    def common(self) -> list[Any] | None:
+        """The entries, where they are listed as recorded and so alike in all machines; else None."""
+        nameless = self.names is not None and not self.names[1]
+        return self.entries if nameless and _as_it_came(self) is None else None
+
     def entry(self, name: str) -> Any:
         """The recorded entry of a property, or None."""
         if self.names is None:
