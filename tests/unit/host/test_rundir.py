@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,13 @@ def start() -> Iterator[Start]:
             return child
 
         yield launch
+
+
+def reads(pid: int, path: str) -> bool:
+    """Whether a process has a file open; its descriptors come and go while it starts."""
+    with suppress(OSError):
+        return any(str(each.readlink()) == path for each in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +165,8 @@ def test_a_reader_of_the_log_is_not_taken_for_its_writer(base: str, start: Start
     dead = dead_run(base)
     (dead / "vm.log").touch()
     reader = start("tail", "-f", str(dead / "vm.log"))
+    while not reads(reader.pid, str(dead / "vm.log")):
+        assert reader.poll() is None
 
     assert clean_up_dead_runs(base) == [f"removed {dead}"]
     assert reader.poll() is None
