@@ -21,7 +21,7 @@ __all__ = ["act_now", "at_step", "connection", "emitted", "ends", "take", "withi
 #: A guest takes so long to do something because of what it has done: else it could do so for ever at one
 #: instant.
 GUEST_NS = 1_000_000
-_ECHOES = ("event", "guest")
+_ECHOES = ("event", "guest", "signal")
 
 
 def ends(do: dict[str, Any]) -> bool:
