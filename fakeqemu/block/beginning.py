@@ -157,28 +157,36 @@ def _default(graph: Graph, name: str, kind: str, *, tray: bool) -> None:
 
 
 def _unattached(graph: Graph, made: Backend) -> str:
-    """Where the board's own drives are: the numbers follow from the board."""
-    found = _as_recorded(graph, made)
-    if found is not None:
-        return found
-    if made.kind == "floppy":
-        return "/machine/unattached/device[15]"
-    first = 21 if "q35" not in graph.machine.line.machine else 22
-    earlier = sum(1 for other in graph.backends if other.path.startswith("/machine/unattached/device[2"))
-    return f"/machine/unattached/device[{first + earlier}]"
-
-
-def _as_recorded(graph: Graph, made: Backend) -> str | None:
-    """Where the board with its default devices, and no other drives, was seen to have this one."""
+    """Where the board's own drives are: the numbers follow from what the board has before them."""
     machine = graph.machine
-    if "-nodefaults" in machine.argv or any(backend.path for backend in graph.backends if not backend.tray):
-        return None
-    family = "q35" if "q35" in machine.line.machine else "pc"
-    view = machine.profile.qom(f"{family} defaults")
-    for path in view.paths if view is not None else ():
-        if view is not None and path.startswith("/machine/unattached/") and view.kind(path) == made.kind:
-            return path
-    return None
+    q35 = "q35" in machine.line.machine
+    given = dict.fromkeys(("serial", "parallel"), 0)
+    words: dict[str, list[str]] = {}
+    for position, word in enumerate(machine.argv):
+        value = machine.argv[position + 1] if position + 1 < len(machine.argv) else ""
+        if word.startswith("-"):
+            words.setdefault(word.lstrip("-"), []).append(value)
+    bare = "nodefaults" in words
+    for name in given:
+        values = words.get(name)
+        given[name] = int(not bare) if values is None else sum(value != "none" for value in values)
+    number = given["serial"] + given["parallel"] + (16 if q35 else 19)
+    if not q35:
+        card = "none" not in words.get("vga", ()) if "vga" in words else not bare
+        net = bare or any("none" in words.get(name, ()) for name in ("net", "nic"))
+        number += int(card)
+        if made.kind == "floppy":
+            return f"/machine/unattached/device[{number - 6}]"
+        number += int(not net and "netdev" not in words)
+        number -= int(bare)
+    first = "/machine/unattached/device["
+    others = [one for one in graph.backends if one.path.startswith(first) and one.kind != "floppy"]
+    # The board's own CD-ROM drive was made first, and comes after the disks.
+    own = next((one for one in others if one.name == f"ide{2 // _units(graph)}-cd0"), None)
+    if own is not None and own is not made:
+        own.path = f"{first}{number + len(others)}]"
+        return f"{first}{number + len(others) - 1}]"
+    return f"{first}{number + len(others)}]"
 
 
 def _name(graph: Graph, where: str, options: dict[str, Any], taken: set[tuple[str, int]]) -> str:
@@ -284,7 +292,8 @@ def _wire(graph: Graph, made: Backend, where: str, *, cdrom: bool) -> None:
         made.kind = "scsi-cd" if cdrom else "scsi-hd"
         made.path = _unattached(graph, made)
     elif where == "floppy":
-        made.kind, made.path = "floppy", "/machine/unattached/device[15]"
+        made.kind = "floppy"
+        made.path = _unattached(graph, made)
     else:
         return
     made.owned = True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from fakeqemu.block.bitmaps import Bitmap
     from fakeqemu.block.graph import Graph
+    from fakeqemu.machine import FakeQemu
 
 __all__ = ["Export", "Exports"]
 
@@ -81,9 +82,9 @@ class Exports:
             raise _fail("Invalid block export id")
         if len(self.exports) >= MAX_EXPORTS or any(export.id == ident for export in self.exports):
             raise _fail(f"Block export id '{ident}' is already in use")
-        if type_ != "nbd":
-            raise _fail(f"No driver found for export type {type_}")
         node = self.graph.lookup(None, options["node-name"])
+        if type_ != "nbd":
+            raise _fail(_elsewhere(self.graph.machine, type_, options))
         writable = bool(options.get("writable"))
         if node.read_only and writable:
             if not allow_ro:
@@ -175,3 +176,18 @@ def _well_formed(name: str) -> bool:
         and first.isalpha()
         and all(sign.isascii() and (sign.isalnum() or sign in "-._") for sign in rest)
     )
+
+
+def _elsewhere(machine: FakeQemu, kind: str, options: dict[str, Any]) -> str:
+    """Why an export of another kind cannot be had: FUSE mounts, vDUSE devices and vhost-user are refused."""
+    if kind == "vduse-blk":
+        return "failed to create vduse device"
+    if kind == "fuse":
+        where = options["mountpoint"]
+        if machine.host.kind(where) != "file":
+            return f"'{where}' is not a regular file"
+        return f"Failed to mount FUSE session to export: {where}"
+    address = options.get("addr") or {}
+    if address.get("type") == "fd":
+        return f"File descriptor named '{address['str']}' has not been found"
+    return f"No driver found for export type {kind}"

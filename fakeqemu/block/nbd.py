@@ -35,11 +35,19 @@ def checked(machine: FakeQemu, address: dict[str, Any]) -> tuple[str | None, tup
     if kind == "inet":
         port = str(data["port"])
         if not port.isdigit():
-            text = (
-                f"address resolution failed for {data['host']}:{port}: Servname not supported for ai_socktype"
+            word = (
+                "Name or service not known"
+                if data.get("numeric")
+                else "Servname not supported for ai_socktype"
             )
+            text = f"address resolution failed for {data['host']}:{port}: {word}"
             raise CommandError("GenericError", text)
         return None, (str(data["host"]), int(port))
+    if kind == "fd":
+        raise CommandError("GenericError", f"File descriptor named '{data['str']}' has not been found")
+    for key in ("cid", "port") if kind == "vsock" else ():
+        if not str(data[key]).isdigit():
+            raise CommandError("GenericError", f"Failed to parse {key} '{data[key]}'")
     del machine
     raise CommandError("GenericError", "socket address family is not supported")
 

@@ -41,7 +41,7 @@ def overlay(graph: Graph, arguments: dict[str, Any]) -> None:
 
 
 def _put_on(graph: Graph, node: BlockNode, over: BlockNode) -> None:
-    if over.has_backend or over is node:
+    if over.has_backend or (over is node and over.kind.supports_backing):
         raise _fail("The overlay is already in use")
     over.check_op("external-snapshot")
     if over.backing is not None:
@@ -112,6 +112,10 @@ def rename_backing(graph: Graph, arguments: dict[str, Any]) -> None:
     from fakeqemu.block.images import rewrite_backing
 
     top = graph.lookup(arguments["device"], arguments["device"])
+    from fakeqemu.jobs.nodes import has_overlay
+
+    if has_overlay(top):
+        raise _fail("Need a root block node")
     image_node = graph.lookup(None, arguments["image-node-name"])
     if image_node.backing is None:
         raise _fail("not allowing backing file change on an image without a backing file")

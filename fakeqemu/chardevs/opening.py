@@ -154,6 +154,13 @@ def _flat(data: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
+#: Back ends that cannot be had, and why.
+_NEVER = {
+    "console": "'console' is not a valid char driver name", "spicevmc": "spice not enabled",
+    "spiceport": "spice not enabled", "braille": "brlapi__openConnection: connect: No such file or directory",
+}  # fmt: skip
+
+
 def _refusal(machine: FakeQemu, made: Backend, data: dict[str, Any]) -> str | None:
     """Why a back end cannot be opened, in QEMU's words; None when it can."""
     kind = made.kind
@@ -165,10 +172,10 @@ def _refusal(machine: FakeQemu, made: Backend, data: dict[str, Any]) -> str | No
         return f"mux: base chardev {data['chardev']} not found"
     if kind == "stdio" and any(backend.kind == "stdio" for backend in table.all.values()):
         return "cannot use stdio by multiple character devices"
-    if kind in ("spicevmc", "spiceport"):
-        return "spice not enabled"
-    if kind == "braille":
-        return "brlapi__openConnection: connect: No such file or directory"
+    if kind in _NEVER:
+        if kind == "spicevmc" and data.get("type") not in ("vdagent", "smartcard", "usbredir"):
+            return f"unsupported type name: {data.get('type')}"
+        return _NEVER[kind]
     return _unopened(machine, kind, data) if kind in _PATHS else None
 
 

@@ -132,13 +132,19 @@ def by_device(graph: Graph, ident: str) -> Backend:
         if (
             (backend.path == ident)
             if absolute
-            else (backend.ident == ident or backend.path.endswith(f"/{ident}"))
+            else ident != "" and (backend.ident == ident or backend.path.endswith(f"/{ident}"))
         ):
             return backend
     from fakeqemu.hardware import registry_of
+    from fakeqemu.hardware.tree import resolve
 
-    if registry_of(graph.machine).find(ident) is None:
+    registry = registry_of(graph.machine)
+    # An id is looked for among the devices that the user made (find_device_state).
+    view, _ = resolve(registry, ident if absolute else f"/machine/peripheral/{ident}".rstrip("/"))
+    if view is None:
         raise CommandError("DeviceNotFound", f"Device '{ident}' not found")
+    if registry.at(view.path.removesuffix("/virtio-backend")) is None and "/device[" not in view.path:
+        raise CommandError("GenericError", f"{ident} is not a hotpluggable device")
     raise CommandError("GenericError", "Device does not have a block device backend")
 
 

@@ -65,6 +65,8 @@ def add(registry: Registry, kind: str, ident: str, options: dict[str, Any]) -> O
 
     if not identifier(ident):
         raise _error("Parameter 'id' expects an identifier")
+    if kind in _UNKNOWN:
+        raise _error(f"invalid object type: {kind}")
     thing = Object(registry, kind, ident, f"/objects/{ident}", options)
     _check_set(registry, thing)
     if ident in registry.objects:
@@ -78,6 +80,12 @@ def add(registry: Registry, kind: str, ident: str, options: dict[str, Any]) -> O
     thing.hotplugged = True
     registry.objects[ident] = thing
     return thing
+
+
+#: Types of the schema that this QEMU does not have, or that its board does not.
+_UNKNOWN = ("memory-backend-epc", "x-vfio-user-server", "x-remote-object")
+#: Bytes that a memory file is rounded up to.
+_PAGE = 4096
 
 
 def _check_set(registry: Registry, thing: Object) -> None:
@@ -97,11 +105,29 @@ def _check_set(registry: Registry, thing: Object) -> None:
                 raise _error(f"{name} value must be in range [0, {_MOST}]")
     if kind.startswith("memory-backend-") and options.get("size") == 0:
         raise _error(f"property 'size' of {kind} doesn't take value '0'")
+    _check_named(registry, thing)
     if kind == "rng-egd":
         from fakeqemu.hardware.world import has_chardev
 
         if not has_chardev(registry.machine, str(options.get("chardev"))):
             raise CommandError("DeviceNotFound", f"Device '{options.get('chardev')}' not found")
+
+
+def _check_named(registry: Registry, thing: Object) -> None:
+    """What names something that has to be there, or one of some words."""
+    options, kind = thing.options, thing.kind
+    if kind.startswith("filter-") and options.get("status", "on") not in ("on", "off"):
+        raise _error("Invalid value for netfilter status, should be 'on' or 'off'")
+    if kind == "can-host-socketcan":
+        bus = str(options.get("canbus"))
+        if bus not in registry.objects:
+            raise CommandError("DeviceNotFound", f"Device '{bus}' not found")
+        raise _error("failed to create CAN_RAW socket: Address family not supported by protocol")
+    if kind == "qtest":
+        from fakeqemu.hardware.world import has_chardev
+
+        if not has_chardev(registry.machine, str(options.get("chardev"))):
+            raise _error(f"Cannot find character device '{options.get('chardev')}'")
 
 
 def _check_complete(registry: Registry, thing: Object) -> None:
@@ -126,6 +152,10 @@ def _memory(registry: Registry, thing: Object) -> None:
             "host-nodes must be empty for policy default,"
             " or you should explicitly specify a policy other than default"
         )
+    size = options.get("size")
+    if thing.kind == "memory-backend-memfd" and isinstance(size, int) and size % _PAGE:
+        whole = -(-size // _PAGE) * _PAGE
+        raise _error(f"backing store size {size:#x} does not match 'size' option {whole:#x}")
     if thing.kind == "memory-backend-file":
         path = str(options.get("mem-path"))
         reason = registry.machine.host.file_error(path.rpartition("/")[0] or "/")

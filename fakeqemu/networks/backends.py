@@ -97,10 +97,27 @@ def _vhost_user(machine: FakeQemu, _session: Session, options: dict[str, Any]) -
 def _vhost_vdpa(machine: FakeQemu, _session: Session, options: dict[str, Any]) -> None:
     path = options.get("vhostdev")
     if path is None and options.get("vhostfd") is None:
-        raise _error("vdpa: neither vhostdev= nor vhostfd= was specified")
+        raise _error("vhost-vdpa: neither vhostdev= nor vhostfd= was specified")
     reason = machine.host.file_error(path) if path is not None else None
     if reason is not None:
         raise _error(f"Could not open '{path}': {reason}")
+    raise _error("Fail to query features from vhost-vDPA device: Inappropriate ioctl for device")
+
+
+def _hubport(machine: FakeQemu, _session: Session, options: dict[str, Any]) -> None:
+    from fakeqemu.networks.clients import networks_of
+
+    name = options.get("netdev")
+    if name is not None and name not in networks_of(machine).backends():
+        raise _error(f"netdev '{name}' not found")
+
+
+def _l2tpv3(_machine: FakeQemu, _session: Session, options: dict[str, Any]) -> None:
+    # Names would have to be resolved: only addresses are.
+    for key in ("src", "dst"):
+        text = str(options[key])
+        if not _address(text) and ":" not in text and text != "localhost":
+            raise _error(f"could not resolve {key}, errno = Name or service not known")
 
 
 def _vde(_machine: FakeQemu, _session: Session, _options: dict[str, Any]) -> None:
@@ -147,6 +164,7 @@ def _address(text: str) -> bool:
 
 
 _CHECKS: dict[str, Callable[[FakeQemu, Session, dict[str, Any]], None]] = {
-    "dgram": _dgram, "socket": _socket, "tap": _tap, "user": _user, "vde": _vde, "vhost-user": _vhost_user,
+    "dgram": _dgram, "hubport": _hubport, "l2tpv3": _l2tpv3, "socket": _socket, "tap": _tap,
+    "user": _user, "vde": _vde, "vhost-user": _vhost_user,
     "vhost-vdpa": _vhost_vdpa,
 }  # fmt: skip

@@ -103,7 +103,6 @@ def _wrong(path: str, kind: str) -> CommandError:
 def _alternate(types: dict[str, Any], alternate: dict[str, Any], value: Any, path: str, leaf: str) -> None:
     for member in alternate["alternate"]:
         scalar = _SCALARS.get(member)
-        made = types.get(member, {})
         if scalar is not None:
             fits = type(value) in scalar
         elif member in _INTEGERS:
@@ -111,7 +110,8 @@ def _alternate(types: dict[str, Any], alternate: dict[str, Any], value: Any, pat
         elif member.startswith("["):
             fits = type(value) is list
         else:
-            fits = type(value) is (str if "enum" in made else dict)
+            # Types are read when they are first named: `get` would not know this one yet.
+            fits = type(value) is (str if "enum" in types[member] else dict)
         if fits:
             _visit(types, member, value, path, leaf)
             return
