@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from fakeqemu.chardevs import Backend
     from fakeqemu.guests.inside import Guest
 
@@ -61,6 +63,17 @@ class Console:
             self._prompt()
             if self is self.guest.consoles[0]:
                 self.guest.show(text.replace(self.name, "tty1") + f"{system.hostname} login: \n")
+
+    def saved(self) -> list[str]:
+        """What moves with the guest: who is there, and what stands on the line."""
+        return [self._state, self._user, self._line.decode("latin-1")]
+
+    def restored(self, value: list[Any]) -> None:
+        """Take over what came with the guest."""
+        state, user, line = value
+        if state in ("off", "login", "password", "shell"):
+            self._state, self._user = state, str(user)[:MAX_LINE]
+            self._line[:] = str(line)[:MAX_LINE].encode("latin-1", "replace")
 
     def heard(self, data: bytes) -> None:
         """Somebody types."""

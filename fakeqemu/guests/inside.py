@@ -19,6 +19,7 @@ Steps that rules may be about: ``boot``, ``booted``, ``agent`` (it opens its por
 from __future__ import annotations
 
 from fakeqemu import runstate
+from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _TERMINALS = {
 }  # fmt: skip
 #: Devices that fire when nobody looks after them.
 _WATCHDOGS = ("i6300esb", "ib700", "diag288")
+#: What a script may have in store for a boot.
+_FATES = ("panic", "hang", "watchdog")
 #: Lines that the screen shows.
 ROWS = 25
 
@@ -316,7 +319,10 @@ class Guest:
             "state": self.state,
             "screen": self.screen,
             "left": max(0, (self.machine.boot_done or 0) - self.machine.now_ns),
-            "agent": self.agent is not None and self.agent.open,
+            "up": self.machine.now_ns - self.booted_ns,
+            "fates": self._fates(),
+            "agent": None if self.agent is None else self.agent.saved(),
+            "consoles": {console.name: console.saved() for console in self.consoles},
             "system": None if self._system is None else self._system.saved(),
         }
 
@@ -335,10 +341,36 @@ class Guest:
         elif self.state == "up":
             for console in self.consoles:
                 console.login(silent=True)
-            if self.agent is not None and value.get("agent"):
-                self._later_when_running(0, self.agent.start)
+        if isinstance(value.get("up"), int):
+            self.booted_ns = machine.now_ns - value["up"]
         if isinstance(value.get("system"), dict):
             self.system.restored(value["system"])
+        try:
+            self._resumed(value)
+        except (CommandError, KeyError, OverflowError, TypeError, ValueError):
+            return  # whatever is not as expected is left as it is
+
+    def _fates(self) -> dict[str, int]:
+        """What the script has in store for this boot, and how soon."""
+        up = self.machine.now_ns - self.booted_ns
+        found = {name: int(self.words[name]) - up for name in _FATES if self.words.get(name) is not None}
+        return {name: left for name, left in found.items() if left > 0 and self.state in ("booting", "up")}
+
+    def _resumed(self, value: dict[str, Any]) -> None:
+        """What clients of the guest have open in it goes on, and so does what awaits it."""
+        consoles, agent, fates = (value.get(name) for name in ("consoles", "agent", "fates"))
+        for console in self.consoles:
+            if isinstance(consoles, dict) and isinstance(consoles.get(console.name), list):
+                console.restored(consoles[console.name])
+        if self.agent is not None and isinstance(agent, dict):
+            self.agent.restored(agent)
+            if agent.get("open") and self.state == "up":
+                self._later_when_running(0, self.agent.start)
+        deeds = {"panic": runstate.panic, "hang": runstate.hang, "watchdog": self._watchdog}
+        for name, left in fates.items() if isinstance(fates, dict) else ():
+            if name in deeds and isinstance(left, int):
+                act = deeds[name]
+                self._later_when_running(left, lambda act=act: act(self.machine))  # type: ignore[misc]
 
     def _later_when_running(self, delay_ns: int, what: Callable[[], None]) -> None:
         if self.machine.runstate == "running":

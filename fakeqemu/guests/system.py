@@ -229,6 +229,8 @@ class System:
             self.hostname = value["hostname"]
         files = value.get("files")
         if isinstance(files, dict):
+            for path in [path for path in self.files if path not in files and path != "/etc/passwd"]:
+                del self.files[path]
             for path, text in files.items():
                 self.store(str(path), str(text).encode("latin-1", "replace"))
         for name in ("skew", "frozen"):

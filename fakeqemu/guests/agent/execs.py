@@ -58,6 +58,25 @@ class Processes:
             result.then()
         return pid
 
+    def saved(self) -> dict[str, Any]:
+        """What moves with the guest: how long each still runs, and how it will have ended."""
+        now = self._guest.machine.now_ns
+        kept = [
+            [pid, ends - now, captured, one.code, one.signal, encode(one.out), encode(one.err)]
+            for pid, (ends, one, captured) in self._all.items()
+        ]
+        return {"next": self._next, "programs": kept}
+
+    def restored(self, value: dict[str, Any]) -> None:
+        """Take over what came with the guest."""
+        from fakeqemu.guests.shell import Result
+
+        self._next, now = int(value["next"]), self._guest.machine.now_ns
+        for pid, left, captured, code, number, out, err in value["programs"][:MAX_KEPT]:
+            one = Result(decode(out), decode(err), int(code))
+            one.signal = int(number)
+            self._all[int(pid)] = (now + int(left), one, captured is True)
+
     def status(self, pid: int) -> dict[str, Any]:
         """How a program fares; one that has ended is forgotten with the answer.
 

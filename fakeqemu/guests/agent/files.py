@@ -73,6 +73,22 @@ class Handles:
         self._files[handle] = _File(path, mode)
         return handle
 
+    def saved(self) -> dict[str, Any]:
+        """What moves with the guest."""
+        files = [
+            [handle, file.path, file.position, file.reads, file.writes, file.appends]
+            for handle, file in self._files.items()
+        ]
+        return {"next": self._next, "files": files}
+
+    def restored(self, value: dict[str, Any]) -> None:
+        """Take over what came with the guest."""
+        self._next = int(value["next"])
+        for handle, path, position, *allowed in value["files"][:MAX_HANDLES]:
+            file = self._files[int(handle)] = _File(str(path), "r")
+            file.position = int(position)
+            file.reads, file.writes, file.appends = (one is True for one in allowed)
+
     def _file(self, handle: int) -> _File:
         found = self._files.get(handle)
         if found is None:

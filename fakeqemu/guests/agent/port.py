@@ -109,6 +109,21 @@ class Agent:
         self._reader = JSONReader()
         self._handles = self._processes = None
 
+    def saved(self) -> dict[str, Any]:
+        """What moves with the guest: what clients have open and running."""
+        return {
+            "open": self.open,
+            "handles": None if self._handles is None else self._handles.saved(),
+            "processes": None if self._processes is None else self._processes.saved(),
+        }
+
+    def restored(self, value: dict[str, Any]) -> None:
+        """Take over what came with the guest."""
+        if isinstance(value.get("handles"), dict):
+            self.handles.restored(value["handles"])
+        if isinstance(value.get("processes"), dict):
+            self.processes.restored(value["processes"])
+
     def _port(self, *, opened: bool) -> None:
         from fakeqemu.chardevs import chardevs_of
 

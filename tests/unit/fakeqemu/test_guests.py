@@ -396,6 +396,63 @@ def test_its_state_moves():
         guest_of(two.machine).restored(two.machine, odd)
 
 
+@pytest.mark.parametrize("way", ["parts", "ctl"])
+def test_what_clients_have_open_in_it_moves(way):
+    words = of(panic="1h", hostname="moved", files={"/etc/gone": "x"})
+    one, two = Vm(words), Vm(words)
+    one.up()
+    one.typed("root\rsecret\r")
+    one.typed("hal")
+    handle = one.agent("guest-file-open", path="/tmp/log", mode="w+")
+    one.agent("guest-file-write", handle=handle, buf__b64="aGVsbG8=")
+    one.agent("guest-file-seek", handle=handle, offset=1, whence="set")
+    ended = one.agent("guest-exec", path="/bin/echo", arg=["out"], capture__output=True)["pid"]
+    running = one.agent("guest-exec", path="/bin/sleep", arg=["60"])["pid"]
+    one.run(10 * SECOND)
+    one.q("query-status")  # it looks at the clock
+    from fakeqemu.guests import guest_of
+    from fakeqemu.migration.state import restored, saved
+
+    del guest_of(one.machine).system.files["/etc/gone"]
+
+    if way == "parts":
+        guest_of(two.machine).restored(
+            two.machine, json.loads(json.dumps(one.machine.parts["guest"].saved()))
+        )
+    else:
+        for name, value in json.loads(json.dumps(saved(one.machine))).items():
+            restored(two.machine, name, value)
+    two.q("cont")
+    two.run(SECOND)
+    assert two.typed("f\x7f\x7f\x7f\x7fhostname\r").endswith("hostname\r\nmoved\r\nroot@moved:~# ")
+    assert two.agent("guest-file-read", handle=handle)["buf-b64"] == "ZWxsbw=="
+    assert two.agent("guest-file-open", path="/tmp/log") == handle + 1
+    assert two.agent("guest-exec-status", pid=ended)["out-data"] == "b3V0Cg=="
+    assert two.agent("guest-exec-status", pid=running) == {"exited": False}
+    two.run(50 * SECOND)
+    assert two.agent("guest-exec-status", pid=running) == {"exited": True, "exitcode": 0}
+    assert "No such file" in two.agent("guest-file-open", path="/etc/gone")["desc"]
+    left = 3600 * SECOND - 12 * SECOND - 51 * SECOND
+    two.run(left - MS)
+    two.heard()
+    two.run(2 * MS)
+    assert "GUEST_PANICKED" in two.heard()
+
+
+def test_a_damaged_state_of_its_clients_is_left_out():
+    one = Vm()
+    one.up()
+    from fakeqemu.guests import guest_of
+
+    value = guest_of(one.machine).saved()
+    for odd in (
+        {"agent": {"open": True, "handles": {"next": "x"}}}, {"consoles": {"ttyS0": [1]}},
+        {"agent": {"processes": {"next": 5, "programs": [[1]]}}}, {"fates": {"hang": "x", "other": 5}},
+    ):  # fmt: skip
+        guest_of(one.machine).restored(one.machine, {**value, **odd})
+    assert one.q("query-status")["status"] == "running"
+
+
 def test_what_waits_in_a_closed_port_is_bounded(vm):
     conn = vm.connect("channel")
     for _ in range(40):
