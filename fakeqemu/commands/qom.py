@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fakeqemu.protocol.qjson import remembered
+from fakeqemu.protocol.qjson import Raw, encode, remembered
 from fakeqemu.registry import CommandError, command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from fakeqemu.hardware.tree import View
     from fakeqemu.machine import FakeQemu
-    from fakeqemu.protocol.qjson import Raw
     from fakeqemu.protocol.session import Session
 
 __all__ = [
@@ -47,19 +47,22 @@ def qom_list(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> 
     del session
     view = _seen(machine, arguments["path"], ambiguous=True)
     common = view.common()
-    if common is None:
-        return _told(view)
-    found = _common.get(id(common))
-    if found is None or found[0] is not common:
+    return _told(view) if common is None else _once(common, lambda: _told(view))
+
+
+def _once(record: Any, make: Callable[[], Raw]) -> Raw:
+    """The reply that belongs to a record, which is the same in all machines."""
+    found = _common.get(id(record))
+    if found is None or found[0] is not record:
         if len(_common) >= 256:
             _common.clear()
-        found = _common[id(common)] = (common, _told(view))
+        found = _common[id(record)] = (record, make())
     return found[1]
 
 
-#: The replies about what is alike in all machines, such as a CPU's hundreds of features; with the recorded
-#: entries themselves, so that these stay.
-_common: dict[int, tuple[list[Any], Raw]] = {}
+#: The replies about what is alike in all machines, such as a CPU's hundreds of features; with the records
+#: themselves, so that these stay.
+_common: dict[int, tuple[Any, Raw]] = {}
 
 
 def _told(view: View) -> Raw:
@@ -71,7 +74,9 @@ def _told(view: View) -> Raw:
 def qom_get(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> Any:
     """The value of a property."""
     del session
-    return _seen(machine, arguments["path"], ambiguous=False).get(arguments["property"])
+    view, name = _seen(machine, arguments["path"], ambiguous=False), arguments["property"]
+    fixed = view.fixed(name)
+    return view.get(name) if fixed is None else _once(fixed, lambda: Raw(encode(view.get(name))))
 
 
 @command("qom-set", takes=True)

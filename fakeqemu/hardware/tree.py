@@ -109,6 +109,15 @@ class View:
             entry[1], "" if entry[1].startswith("link<") else 0
         )
 
+    def fixed(self, name: str) -> Any:
+        """The record of a property's value where that is a structure, alike in all machines; else None."""
+        from fakeqemu.hardware.values import live_value
+
+        entry = self.entry(name)
+        if entry is None or len(entry) != 3 or type(entry[2]) not in (dict, list):
+            return None
+        return None if live_value(self, name)[0] else entry[2]
+
     def own(self, value: Any) -> Any:
         """A recorded value with the object's own path and id in it."""
         names = self.names
