@@ -304,7 +304,11 @@ class CommandLine:
         if self.machine not in MACHINES and not known("machine", self.machine):
             raise self._error(_NO_MACHINE)
         if self.cpu is not None and self.cpu not in KNOWN_CPUS and not known("cpu", self.cpu):
-            raise self._error(f"unable to find CPU model '{self.cpu}'")
+            # Only PowerPC's models are found whatever their case (ppc_cpu_class_by_name).
+            found = self.cpu.lower()
+            if "-ppc" not in self.program or not known("cpu", found):
+                raise self._error(f"unable to find CPU model '{self.cpu}'")
+            self.cpu = found
         for device in self.devices:
             usual = self.target is None and device.kind in KNOWN_DEVICES
             if not usual and not known("device", device.kind):

@@ -192,7 +192,9 @@ def block(machine: FakeQemu, given: dict[str, Any]) -> str:
         text += "" if first else "\n"
         first = False
         text += (
-            _inserted(f"{title}: ", inserted, one) if inserted else f"{title}: [not inserted]\n{_owner(one)}"
+            _inserted(f"{title}: ", inserted, one)
+            if inserted
+            else f"{title or one.get('qdev', '')}: [not inserted]\n{_owner(one)}"
         )
         text += _tray(one) if not inserted else ""
     return text

@@ -18,7 +18,7 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"^query-version ", "the real one says which package it is of"),
     (
         r"^query-block-jobs return \d+ (status|busy|ready|offset|len|paused)$",
-        "how far a job is when it is asked depends on the machine; its end is in query-jobs and in the events",
+        "how far a job is when it is asked depends on the machine; its end is in the events",
     ),
     (r"^query-blockstats .* stats (rd_\w+|idle_time_ns)$", "how far the firmware is depends on the machine"),
     (
@@ -27,11 +27,11 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     ),
     (
         r"^query-block return \d+ inserted cache writeback$",
-        "a virtio disk's cache is off from when the firmware has found the disk, which depends on the machine",
+        "a virtio disk's cache is off once the firmware has found it, which depends on the machine",
     ),
     (
-        r"^(query-named-block-nodes return \d+ image (actual|virtual)-size|query-jobs return \d+ \w+-progress)$",
-        "a mirror to a fresh qcow2 fills it with zero clusters: a table more, and the next copy has them to copy",
+        r"^(query-named-block-nodes return \d+ image (actual|virtual)-size|query-jobs .* \w+-progress)$",
+        "a mirror fills a fresh qcow2 with zero clusters: a table more, which the next copy has to copy",
     ),
     (
         r"^query-block return \d+ inserted image actual-size$",

@@ -118,6 +118,20 @@ FILES = {
     "usb.xml": """<input type='mouse' bus='usb'/>""",
     "backup.xml": """<domainbackup><disks><disk name='vda' type='file'><driver type='qcow2'/>
       <target file='{base}/images/backup.qcow2'/></disk><disk name='sda' backup='no'/></disks></domainbackup>""",
+    "cdrom.xml": """<disk type='file' device='cdrom'><source file='{base}/images/cd.raw'/>
+      <target dev='sda' bus='sata'/><readonly/></disk>""",
+    "link.xml": """<interface type='user'><mac address='52:54:00:aa:bb:01'/><model type='virtio'/>
+      <link state='down'/></interface>""",
+    "named.xml": """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+      <source file='{base}/images/hot.qcow2'/><target dev='vdb' bus='virtio'/><alias name='ua-hot'/></disk>""",
+    "checkpoint.xml": """<domaincheckpoint><name>c1</name><disks><disk name='vda' checkpoint='bitmap'/>
+      <disk name='sda' checkpoint='no'/></disks></domaincheckpoint>""",
+    "pull.xml": """<domainbackup mode='pull'><server transport='unix' socket='{base}/run/nbd'/><disks>
+      <disk name='vda' type='file'><scratch file='{base}/images/scratch.qcow2'/></disk>
+      <disk name='sda' backup='no'/></disks></domainbackup>""",
+    "second.xml": """<domainbackup><incremental>c1</incremental><disks><disk name='vda' type='file'>
+      <driver type='qcow2'/><target file='{base}/images/second.qcow2'/></disk>
+      <disk name='sda' backup='no'/></disks></domainbackup>""",
 }
 
 
@@ -331,6 +345,132 @@ FLOWS = (
         screenshot wide {base}/images/wide.png
         destroy wide
         """),
+    _flow("checkpoints and pulled backups", "typ", """
+        start typ
+        checkpoint-create typ {base}/checkpoint.xml
+        checkpoint-list typ --name
+        checkpoint-dumpxml typ c1 --size --no-domain
+        checkpoint-create-as typ c2 --diskspec vda,checkpoint=bitmap --diskspec sda,checkpoint=no
+        backup-begin typ {base}/pull.xml
+        domjobinfo typ
+        backup-dumpxml typ
+        domjobabort typ
+        !wait 0.5
+        backup-begin typ {base}/second.xml
+        !wait 0.5
+        domjobinfo typ --completed
+        checkpoint-delete typ c1
+        checkpoint-delete typ c2
+        destroy typ
+        """),
+    _flow("chains", "typ", """
+        start typ
+        snapshot-create-as typ s1 --disk-only --no-metadata --diskspec vda,file={base}/images/typ.s1.qcow2 --diskspec sda,snapshot=no
+        snapshot-create-as typ s2 --disk-only --no-metadata --diskspec vda,file={base}/images/typ.s2.qcow2 --diskspec sda,snapshot=no
+        snapshot-create-as typ s3 --disk-only --no-metadata --diskspec vda,file={base}/images/typ.s3.qcow2 --diskspec sda,snapshot=no
+        blockpull typ vda --base vda[2] --wait
+        blockcommit typ vda --top vda[1] --base vda[2] --bandwidth 10 --wait
+        blockcommit typ vda --active --keep-overlay --wait
+        blockcommit typ vda --active --bandwidth 1 --wait --pivot
+        blockpull typ vda nowhere --base nowhere.qcow2
+        blockcommit typ vda --shallow
+        destroy typ
+        """),
+    _flow("devices by name", "typ", """
+        !image hot.qcow2 16M
+        !image cd.raw 4M raw
+        start typ
+        attach-disk typ {base}/images/hot.qcow2 vdb --subdriver qcow2 --live
+        attach-disk typ {base}/images/hot.qcow2 vdc --subdriver qcow2 --live
+        attach-interface typ user none --model virtio --mac 52:54:00:aa:bb:03 --live
+        attach-device typ {base}/named.xml --live
+        update-device typ {base}/cdrom.xml --live
+        domblklist typ
+        update-device typ {base}/link.xml --live
+        domif-getlink typ 52:54:00:aa:bb:01
+        detach-device-alias typ nowhere --live
+        change-media typ sda --eject --live
+        change-media typ sda --eject --live
+        iothreadadd typ 2 --live
+        iothreadset typ 2 --poll-max-ns 1000 --poll-grow 2 --poll-shrink 3 --live
+        domstats typ --iothread
+        iothreaddel typ 2 --live
+        iothreaddel typ 2 --live
+        blkdeviotune typ vda --group-name g1 --total-bytes-sec 1000000 --total-bytes-sec-max 2000000 --total-bytes-sec-max-length 3 --live
+        blkdeviotune typ vda
+        blkdeviotune typ vda --total-bytes-sec 0 --live
+        destroy typ
+        """),
+    _flow("saved images", "typ", """
+        start typ
+        managedsave typ --paused
+        managedsave-dumpxml typ
+        managedsave-remove typ
+        start typ
+        save typ {base}/images/typ.save --bypass-cache
+        save-image-dumpxml {base}/images/typ.save
+        save-image-define {base}/images/typ.save {base}/typ.xml --paused
+        restore {base}/images/typ.save
+        domstate typ --reason
+        dump typ {base}/images/a.core --memory-only --format kdump-zlib --live
+        dump typ {base}/images/b.core --memory-only --format kdump-lzo
+        dump typ {base}/images/c.core --memory-only --format kdump-snappy
+        dump typ {base}/images/e.core
+        domstate typ --reason
+        destroy typ
+        domrename typ other
+        domrename other typ
+        """),
+    _flow("a tree of snapshots", "snap", """
+        start snap
+        snapshot-create-as snap i1
+        snapshot-create-as snap i2
+        snapshot-create-as snap e1 --disk-only --diskspec hda,file={base}/images/snap.e1.qcow2
+        snapshot-list snap --tree
+        snapshot-info snap e1
+        snapshot-current snap --name
+        snapshot-revert snap e1
+        snapshot-revert snap i1 --paused
+        snapshot-revert snap i1 --force --running
+        domstate snap --reason
+        snapshot-delete snap e1 --metadata
+        snapshot-delete snap i1 --children-only
+        snapshot-list snap --name
+        destroy snap
+        snapshot-revert snap i1 --running
+        domstate snap --reason
+        destroy snap
+        """),
+    _flow("all statistics", "typ", """
+        start typ
+        domstats typ
+        domstats typ --state --cpu-total --balloon --vcpu --interface --block --backing --perf --iothread --memory --dirtyrate --enforce
+        domblkinfo typ --all
+        domblkthreshold typ vda 4096
+        dompmsuspend typ disk
+        domfsinfo typ
+        guestinfo typ
+        setvcpus typ 2 --guest
+        reboot typ --mode agent
+        shutdown typ --mode agent
+        reboot typ --mode initctl
+        migrate typ qemu+unix:///session?socket={base}/run/none --live
+        domjobabort typ
+        migrate-setspeed typ 100
+        migrate-getspeed typ
+        migrate-setmaxdowntime typ 100
+        migrate-compcache typ --size 1048576
+        domxml-to-native qemu-argv --domain mini
+        set-user-password typ root secret
+        send-process-signal typ 1 KILL
+        metadata typ urn:nothing
+        desc typ --live --title hello
+        perf typ
+        qemu-monitor-command typ --hmp info block
+        qemu-monitor-command typ --hmp info nonsense
+        domsetlaunchsecstate typ --secret x
+        destroy typ
+        """),
     _flow("a guest that answers", "typ", """
         !image hot.qcow2 16M
         start typ
@@ -372,5 +512,70 @@ FLOWS = (
         !agent typ
         shutdown typ --mode agent
         !until typ shut off
+        """, guest=True),
+    _flow("a guest that is cared for", "typ", """
+        !image cd.raw 4M raw
+        start typ
+        !agent typ
+        guestinfo typ
+        domfsinfo typ
+        domfstrim typ
+        domtime typ --sync
+        domtime typ --now
+        set-user-password typ root secret
+        domifaddr typ --source agent --full
+        guestvcpus typ 1 --disable
+        guestvcpus typ
+        guestvcpus typ 1 --enable
+        setvcpus typ 1 --guest
+        setvcpus typ 2 --guest
+        qemu-agent-command typ {"execute":"guest-info"}
+        qemu-agent-command typ {"execute":"guest-get-osinfo"}
+        domstats typ
+        dommemstat typ
+        snapshot-create-as typ q1 --disk-only --quiesce --no-metadata --diskspec vda,file={base}/images/typ.q1.qcow2 --diskspec sda,snapshot=no
+        blockcommit typ vda --active --pivot --wait
+        blockcopy typ vda {base}/images/copy.qcow2 --transient-job --format qcow2 --wait --pivot
+        backup-begin typ {base}/backup.xml
+        !wait 0.5
+        domjobinfo typ --completed
+        update-device typ {base}/cdrom.xml --live
+        dompmsuspend typ mem
+        !until typ pmsuspended
+        dompmwakeup typ
+        !until typ running
+        dump typ {base}/images/f.core --memory-only --reset
+        !agent typ
+        reset typ
+        !agent typ
+        save typ {base}/images/typ.save
+        restore {base}/images/typ.save
+        !agent typ
+        dompmsuspend typ disk
+        !until typ shut off
+        """, guest=True),
+    _flow("hardware that comes and goes", "wide", """
+        !image hot.qcow2 16M
+        start wide
+        !wait 0.5
+        setvcpus wide 4 --live
+        setvcpus wide 2 --live
+        setvcpu wide 1 --disable --live
+        vcpucount wide
+        attach-device wide {base}/dimm.xml --live
+        detach-device wide {base}/dimm.xml --live
+        attach-device wide {base}/scsi.xml --live
+        detach-device wide {base}/scsi.xml --live
+        attach-device wide {base}/rng.xml --live
+        detach-device wide {base}/rng.xml --live
+        attach-device wide {base}/net.xml --live
+        detach-device wide {base}/net.xml --live
+        attach-device wide {base}/named.xml --live
+        detach-device-alias wide ua-hot --live
+        !wait 0.3
+        attach-disk wide {base}/images/hot.qcow2 vdc --subdriver qcow2 --live
+        detach-disk wide vdc --live
+        domblklist wide --details
+        destroy wide
         """, guest=True),
 )  # fmt: skip

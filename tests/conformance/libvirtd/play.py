@@ -145,7 +145,10 @@ _VARYING = (
     (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:N"),
     (re.compile(r"/fdset/\d+"), "/fdset/N"),
     (re.compile(r"domain-\d+-"), "domain-N-"),
-    (re.compile(r"\d+(\.\d+)?( ?s)\b"), "N s"),
+    (re.compile(r"\d+(\.\d+)? *m?s\b"), "N s"),
+    (re.compile(r"<emulator>[^<]*"), "<emulator>"),
+    (re.compile(r"<creationTime>\d+"), "<creationTime>N"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "TIME"),
 )
 #: Members whose value is a time, a process or an amount of work done.
 _LIVE = frozenset(
