@@ -28,11 +28,6 @@ class Host:
         del path
         return None
 
-    def virtual_size(self, path: str, *, raw: bool) -> int | None:
-        """Size of the disk in an image, or of the ``raw`` file; None when it is imaginary."""
-        del path, raw
-        return None
-
     def read(self, path: str, offset: int, length: int) -> bytes | None:
         """Bytes of a file, fewer at its end; None when it cannot be read or is imaginary."""
         del path, offset, length

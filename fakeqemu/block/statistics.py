@@ -94,10 +94,6 @@ class Statistics:
         """Bytes the guest has written."""
         return self._so_far()[1]
 
-    def settle_node(self, node: BlockNode) -> int:
-        """Bytes the guest has written to the medium since it was put in."""
-        return min(node.size, self.written())
-
     def crossing_ns(self, offset: int) -> int | None:
         """In how many nanoseconds of the guest's time a write passes an offset; None for never."""
         _, write = self._rates()

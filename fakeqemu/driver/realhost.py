@@ -33,22 +33,6 @@ class RealHost(Host):
             return None
         return {8: "file", 4: "directory", 2: "device", 6: "device"}.get(mode, "other")
 
-    def virtual_size(self, path: str, *, raw: bool) -> int | None:
-        """Size of the disk in an image: from a qcow2 header, or the size of the file in sectors."""
-        try:
-            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            head = posix.read(fd, 32)
-            if not raw and head[:4] == b"QFI\xfb":
-                return int.from_bytes(head[24:32], "big")
-            return posix.fstat(fd).st_size // 512 * 512
-        except OSError:
-            return None
-        finally:
-            posix.close(fd)
-
     def read(self, path: str, offset: int, length: int) -> bytes | None:
         """Bytes of a file."""
         try:

@@ -9,7 +9,6 @@ What a profile offers, beside the recorded replies (`Profile.recorded`, `refusal
   (name -> value), ``view.paths``. ``machine_type`` is a name or alias of that QEMU (``pc``, ``q35``,
   ``virt``, ``pseries``, ``s390-ccw-virtio``, ``none``), started with ``-S -nodefaults``; ``"pc defaults"``
   is the same without ``-nodefaults``. None when it was not recorded.
-* ``profile.cpu_values(machine_type, model)``: the QOM values of a CPU of any model (all its bool properties).
 * ``profile.properties(device)``: types and defaults of a device model's properties.
 * ``profile.schema()``: ``query-qmp-schema`` by entity name, for whoever checks replies and events.
 
@@ -301,21 +300,6 @@ class Profile:
             value = self.value(f"qom {machine_type}")
             self._views[machine_type] = None if value is None else QomView(value)
         return self._views[machine_type]
-
-    def cpu_values(self, machine_type: str, model: str) -> dict[str, Any]:
-        """The QOM values of a CPU of a model in a machine type: the default CPU's, with the model's own.
-
-        A model whose expansion QEMU does not give has the default CPU's values.
-        """
-        view = self.qom(machine_type)
-        path = view.first_cpu if view is not None else None
-        values: dict[str, Any] = {} if view is None or path is None else dict(view.values(path))
-        expansion = self.value("query-cpu-model-expansion", {"type": "full", "model": {"name": model}})
-        if expansion is not None and model != self.facts.get("default-cpu"):
-            places = ("socket-id", "die-id", "core-id", "thread-id", "node-id", "apic-id")
-            props = expansion["model"].get("props", {})
-            values |= {key: value for key, value in props.items() if key not in places}
-        return values
 
 
 def _lines(block: bytes) -> list[tuple[str, str]]:

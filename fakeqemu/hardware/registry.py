@@ -150,12 +150,6 @@ class Registry:
 
         return plug(self, kind, options, hotplugged=hotplugged)
 
-    def unplug(self, thing: Object) -> None:
-        """Take a device out, and what sits on it; tells `on_unplug`, then sends DEVICE_DELETED."""
-        from fakeqemu.hardware.unplug import take_out
-
-        take_out(self, thing)
-
     def enter(self, thing: Object) -> None:
         """Take up a device that has been checked and placed."""
         self._devices[thing] = None

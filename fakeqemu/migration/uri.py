@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Target", "parse"]
 
-_SUN_PATH = 108
-
 
 class Target:
     """A URI that was understood: ``kind`` is fd, unix, tcp or exec; ``text`` is what follows it."""
@@ -99,8 +97,3 @@ def _inet(target: Target) -> None:
     for option in options.split(",") if options else ():
         name, _, value = option.partition("=")
         target.flags[name] = value in ("", "on")
-
-
-def too_long(path: str) -> bool:
-    """Whether a path does not fit into a socket's address."""
-    return len(path.encode()) >= _SUN_PATH

@@ -116,16 +116,6 @@ class SimHost(Host):
         self._show(path, file)
         return None
 
-    def virtual_size(self, path: str, *, raw: bool) -> int | None:
-        """Size of the disk in an image that is there."""
-        length = self.length(path)
-        if length is None:
-            return None
-        head = self.read(path, 0, 32) or b""
-        if not raw and head[:4] == b"QFI\xfb" and len(head) == 32:
-            return int.from_bytes(head[24:32], "big")
-        return length // 512 * 512
-
     def length(self, path: str) -> int | None:
         """How long a file is that is there."""
         file = self._find(path)

@@ -281,9 +281,6 @@ def test_images_are_looked_at_only_by_an_honest_process():
         def file_error(self, path):
             return "No such file or directory"
 
-        def virtual_size(self, path, *, raw):
-            return None
-
     argv = [*ARGV, "-blockdev", "driver=file,filename=/no/disk,node-name=a"]
     puppet = Puppet(argv=argv, host=World()).start()
     assert puppet.ended == Exit(1)

@@ -111,13 +111,6 @@ def test_the_tree_of_a_machine():
     assert (small.values("/"), small.first_cpu) == ({"a": 1}, None)
 
 
-def test_cpus_of_a_model_have_its_features():
-    profile = profile_named("x86_64")
-    plain, rich = profile.cpu_values("pc", "qemu64"), profile.cpu_values("pc", "EPYC")
-    assert (plain["avx2"], rich["avx2"]) == (False, True)
-    assert plain["socket-id"] == rich["socket-id"]
-
-
 def test_the_expansion_of_other_architectures():
     arm, s390 = profile_named("aarch64"), profile_named("s390x")
     with pytest.raises(CommandError, match="The requested expansion type is not supported"):
