@@ -118,13 +118,14 @@ def _clusters(disk: Qcow2Disk, length: int) -> int:
 def _share(disk: Qcow2Disk, entries: bytes | bytearray, more: int) -> None:
     """Every cluster that an L1 table leads to is used more or less often."""
     counts = disk.refcounts
-    for index in range(0, len(entries), 8):
-        at = _number(entries, index) & _AT
-        if at:
-            for cluster, _ in disk.clusters(disk.place.read(at, disk.cluster)):
-                if cluster is not None:
-                    counts.change(cluster, more)
-            counts.change(at // disk.cluster, more)
+    for deed in (counts.check, counts.change):  # all of them, or none
+        for index in range(0, len(entries), 8):
+            at = _number(entries, index) & _AT
+            if at:
+                for cluster, _ in disk.clusters(disk.place.read(at, disk.cluster)):
+                    if cluster is not None:
+                        deed(cluster, more)
+                deed(at // disk.cluster, more)
     counts.flush()
 
 

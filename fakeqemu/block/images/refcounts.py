@@ -67,11 +67,19 @@ class Refcounts:
 
     def change(self, cluster: int, more: int) -> int:
         """The same, without telling the file of it until `flush`."""
+        self.check(cluster, more)
         count = self.get(cluster) + more
-        if not 0 <= count < 1 << self.bits:
-            raise Trouble("Invalid argument", "write")
         self._set(cluster, count)
         return count
+
+    def check(self, cluster: int, more: int) -> None:
+        """Refuse what `change` would refuse.
+
+        Raises:
+            Trouble: the count would not fit.
+        """
+        if not 0 <= self.get(cluster) + more < 1 << self.bits:
+            raise Trouble("Invalid argument", "write")
 
     def flush(self) -> None:
         """Tell the file of all counts."""
@@ -142,6 +150,9 @@ class Refcounts:
         """A new refcount block; it counts itself, or another one does."""
         if number * 8 >= len(self._table):
             self._grow(number)
+            found = self._block(number)
+            if found is not None:  # the new table itself needed it
+                return found
         at, self._next = self._next, self._next + 1
         block = self._keep(number, bytearray(self.cluster))
         self.place.write(at * self.cluster, block)

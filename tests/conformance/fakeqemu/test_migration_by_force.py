@@ -1,4 +1,4 @@
-"""Guests that move between processes of the fake, while somebody kills, cancels, fills or closes something."""
+"""Guests that move between processes of the fake, while somebody kills, cancels, fills or closes."""
 
 from __future__ import annotations
 
