@@ -10,9 +10,11 @@ from fakeqemu.registry import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from fakeqemu.block.graph import Graph
+    from fakeqemu.block.images.mapping import Qcow2Disk
     from fakeqemu.block.node import BlockNode
 
 __all__ = ["delete_internal", "overlay", "overlay_sync", "rename_backing", "take_internal"]
@@ -142,6 +144,7 @@ def take_internal(graph: Graph, arguments: dict[str, Any]) -> None:
         CommandError: QEMU's text.
     """
     device, name = arguments["device"], arguments["name"]
+    from fakeqemu.block.images.disks import Trouble
     from fakeqemu.jobs.nodes import root_node
 
     node = root_node(graph.machine, device)
@@ -157,8 +160,34 @@ def take_internal(graph: Graph, arguments: dict[str, Any]) -> None:
     if any(snapshot.name == name for snapshot in image.snapshots.values()):
         raise _fail(f"Snapshot with name '{name}' already exists on device '{device}'")
     machine = graph.machine
-    made = image.add_snapshot(name, machine.wall_ns + machine.now_ns, 0)
+    made = image.add_snapshot(name, (machine.wall_ns + machine.now_ns) // 1000 * 1000, 0)
     graph.note(lambda: image.snapshots.pop(made.ident, None))
+
+    def take(disk: Qcow2Disk) -> None:
+        from fakeqemu.block.images import inside
+
+        inside.checked(disk)
+        inside.take(disk, made, b"")
+        graph.note(lambda: inside.forget(disk, made.ident))
+
+    try:
+        _in_file(graph, node, take)
+    except Trouble as error:
+        image.snapshots.pop(made.ident, None)
+        raise _fail(f"Failed to create snapshot '{name}' on device '{device}': {error.text}") from error
+
+
+def _in_file(graph: Graph, node: BlockNode, act: Callable[[Qcow2Disk], None]) -> None:
+    """Do something to the image's file, if there is one.
+
+    Raises:
+        Trouble: it cannot be done.
+    """
+    from fakeqemu.jobs.moving import qcow2_in
+
+    disk = qcow2_in(graph, node)
+    if disk is not None:
+        act(disk)
 
 
 def delete_internal(graph: Graph, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -173,10 +202,18 @@ def delete_internal(graph: Graph, arguments: dict[str, Any]) -> dict[str, Any]:
         raise _fail("Name or id must be provided")
     node.check_op("internal-snapshot-delete")
     image = node.image
+    from fakeqemu.block.images import inside
+    from fakeqemu.block.images.disks import Trouble
+
     if image is None or node.driver != "qcow2":
         raise _fail("Failed to get a snapshot list: Operation not supported")
     for key, snapshot in list(image.snapshots.items()) if image is not None else ():
         if ident in (None, key) and name in (None, snapshot.name) and image is not None:
+            try:
+                _in_file(graph, node, lambda disk, key=key: inside.forget(disk, key))  # type: ignore[misc]
+            except Trouble as error:
+                text = f"Failed to delete snapshot '{snapshot.name}' on device '{device}': {error.text}"
+                raise _fail(text) from error
             del image.snapshots[key]
             return snapshot.described()
     wanted = f"Snapshot with id '{ident or 'null'}' and name '{name or 'null'}'"

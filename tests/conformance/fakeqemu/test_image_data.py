@@ -422,3 +422,28 @@ def test_neither_loads_the_other_s_state(tmp_path):
     with Talk(tmp_path) as talk:
         assert talk.say("delvm ours") == ""
     sound(tmp_path, "top.qcow2")
+
+
+def test_a_snapshot_of_one_disk_holds_what_was_in_it(tmp_path):
+    chain(tmp_path, "qcow2:cluster_size=64k")
+    with Talk(tmp_path) as talk:
+        for name in ("one", "two"):
+            assert talk.ask("blockdev-snapshot-internal-sync", device="virtio0", name=name) == {}
+        assert (
+            talk.ask("blockdev-snapshot-delete-internal-sync", device="virtio0", name="one")["name"] == "one"
+        )
+        both = [
+            {"type": "blockdev-snapshot-internal-sync", "data": {"device": "virtio0", "name": name}}
+            for name in ("three", "two")
+        ]
+        assert "already exists" in talk.ask("transaction", actions=both)["desc"]
+        talk.ask("block-stream", job_id="j", device="virtio0")
+        until(talk.client, talk.events, {"event": "JOB_STATUS_CHANGE", "status": "null", "id": "j"})
+    sound(tmp_path, "top.qcow2")
+    same(tmp_path, "top.qcow2")
+    listed = tool("qemu-img", "snapshot", "-l", "top.qcow2", cwd=tmp_path)
+    assert [line.split()[1] for line in listed.splitlines()[2:]] == ["two"]
+    tool("qemu-img", "snapshot", "-a", "two", "top.qcow2", cwd=tmp_path)
+    sound(tmp_path, "top.qcow2")
+    tool("qemu-img", "rebase", "-u", "-b", "mid.qcow2", "-F", "qcow2", "top.qcow2", cwd=tmp_path)
+    same(tmp_path, "top.qcow2")
