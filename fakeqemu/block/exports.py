@@ -184,6 +184,9 @@ def _elsewhere(machine: FakeQemu, kind: str, options: dict[str, Any]) -> str:
         return "failed to create vduse device"
     if kind == "fuse":
         where = options["mountpoint"]
+        reason = machine.host.file_error(where)
+        if reason is not None:
+            return f"Failed to stat '{where}': {reason}"
         if machine.host.kind(where) != "file":
             return f"'{where}' is not a regular file"
         return f"Failed to mount FUSE session to export: {where}"
