@@ -15,21 +15,34 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: path prefix -> percent of lines and branches together
+#: path prefix -> percent of lines and branches together. What a fake does in a process of its own is not seen
+#: (it leaves by ``_exit``, and starts without site-packages): its driver, and the commands that the
+#: comparisons with a real QEMU alone play, count as not run, so the floor of all of it is low.
 FLOORS: dict[str, float] = {
-    "virtsim/errors.py": 95,
-    "virtsim/journal.py": 90,
-    "virtsim/model/": 90,
-    "virtsim/states/": 95,
-    "virtsim/wire/": 95,
-    "virtsim/host/": 80,
-    "virtsim/qemu/": 85,
-    "virtsim/api/": 85,
-    "virtsim/sim/": 80,
-    "virtsim/report/": 85,
-    "virtsim/cli/": 70,
-    "virtsim/testing/": 70,
-    "fakeqemu/": 75,
+    "virtsim/errors.py": 98,
+    "virtsim/journal.py": 97,
+    "virtsim/model/": 95,
+    "virtsim/states/": 97,
+    "virtsim/wire/": 96,
+    "virtsim/host/": 93,
+    "virtsim/qemu/": 89,
+    "virtsim/api/": 92,
+    "virtsim/sim/": 90,
+    "virtsim/report/": 95,
+    "virtsim/cli/": 90,
+    "virtsim/testing/": 95,
+    "fakeqemu/": 67,
+    "fakeqemu/machine.py": 93,
+    "fakeqemu/chardevs/": 80,
+    "fakeqemu/cmdline/": 70,
+    "fakeqemu/commands/": 78,
+    "fakeqemu/ctl/": 93,
+    "fakeqemu/facts/": 80,
+    "fakeqemu/guests/": 71,
+    "fakeqemu/migration/": 85,
+    "fakeqemu/protocol/": 94,
+    "fakeqemu/scripts/": 88,
+    "fakeqemu/tools/": 81,
 }
 
 
