@@ -53,7 +53,8 @@ def _tracing(machine: FakeQemu) -> Tracing:
     found = machine.parts.get("tracing")
     if found is None:
         found = machine.parts["tracing"] = Tracing()
-    return found  # type: ignore[no-any-return]
+    tracing: Tracing = found
+    return tracing
 
 
 def _chosen(machine: FakeQemu, arguments: dict[str, Any]) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def _play(daemon: Libvirtd, arch: str, emulator: str) -> list[Answer]:
     make_image(daemon, "other.qcow2", "16M")
     text = DOMAIN.format(arch=arch, machine=MACHINES[arch], emulator=emulator, base=daemon.base)
     (daemon.base / "other.xml").write_text(text)
-    _capabilities(daemon, arch, emulator)  # asked for now, and not in the middle of a play
+    _capabilities(daemon, arch, emulator)  # asked here, and not in the middle of a play
     daemon.talk()
     answers = []
     for step in STEPS.format(base=daemon.base).strip().splitlines():
