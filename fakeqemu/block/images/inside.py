@@ -58,6 +58,7 @@ def forget(disk: Qcow2Disk, ident: str) -> None:
         for index in range(_clusters(disk, len(entries))):
             disk.refcounts.drop(at // disk.cluster + index)
     _mark(disk)
+    disk.refcounts.trim()
 
 
 def back(disk: Qcow2Disk, ident: str) -> None:
@@ -206,7 +207,7 @@ def _write_rows(disk: Qcow2Disk, rows: list[tuple[str, bytes]]) -> None:
     at = 0
     if rows:
         at = disk.refcounts.take(_clusters(disk, len(table)))
-        disk.place.write(at, table + bytes(-len(table) % disk.cluster))
+        disk.place.write(at, table)
     disk.place.write(60, pack(">IQ", len(rows), at))
     if number:
         for index in range(_clusters(disk, old)):

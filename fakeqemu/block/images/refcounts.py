@@ -81,6 +81,20 @@ class Refcounts:
         if not 0 <= self.get(cluster) + more < 1 << self.bits:
             raise Trouble("Invalid argument", "write")
 
+    def trim(self) -> None:
+        """Give back what nobody uses at the end of the file, where QEMU would discard it.
+
+        Raises:
+            Trouble: the file cannot be cut.
+        """
+        while self._next and not self.get(self._next - 1):
+            self._next -= 1
+        end = self._next * self.cluster
+        if self.place.length() > end:
+            reason = self.place.host.resize(self.place.path, end)
+            if reason is not None:
+                raise Trouble(reason, "write")
+
     def flush(self) -> None:
         """Tell the file of all counts."""
         for number, block in self._blocks.items():
