@@ -301,6 +301,10 @@ class CommandLine:
         Raises:
             ArgvError: an unknown machine type, CPU model or device model.
         """
+        # A kernel's arguments need a kernel (softmmu/vl.c).
+        for option in ("append", "initrd"):
+            if option in self.last and "kernel" not in self.last:
+                raise self._error(f"-{option} only allowed with -kernel option")
         if self.machine not in MACHINES and not known("machine", self.machine):
             raise self._error(_NO_MACHINE)
         if self.cpu is not None and self.cpu not in KNOWN_CPUS and not known("cpu", self.cpu):

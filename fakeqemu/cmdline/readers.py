@@ -91,6 +91,13 @@ def _accel(line: CommandLine, value: str, _text: str) -> None:
     name = parse(value, "accel").get("accel", "")
     if name not in ("tcg", "kvm", "xen", "qtest"):
         raise OptionError(f"invalid accelerator {name}")
+    for key, setting in parse(value, "accel").items() if name == "tcg" else ():
+        if key == "thread" and setting not in ("single", "multi"):
+            raise OptionError(f"Invalid 'thread' setting {setting}")
+        if key == "tb-size" and not setting[:1].isdigit():
+            raise OptionError(f"Parameter '{key}' expects uint64")
+        if key not in ("accel", "thread", "tb-size", "split-wx"):
+            raise OptionError(f"Property 'tcg-accel.{key}' not found")
     line.accel = _accelerator([line.accel, name]) if line.accel else name
 
 
@@ -362,7 +369,12 @@ def _loadvm(line: CommandLine, value: str, _text: str) -> None:
     line.loadvm = value
 
 
+def _boot_part(line: CommandLine, value: str, text: str) -> None:
+    line.last[text.partition(" ")[0].lstrip("-")] = value
+
+
 READERS: dict[str, Callable[[CommandLine, str, str], None]] = {
+    "append": _boot_part, "initrd": _boot_part, "kernel": _boot_part,
     "M": _machine, "accel": _accel, "action": _action, "add-fd": _add_fd, "blockdev": _blockdev,
     "cdrom": _disk, "chardev":
     _chardev,

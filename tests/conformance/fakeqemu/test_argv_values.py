@@ -41,6 +41,14 @@ x86_64 -cpu qemu64,foo
 x86_64 -cpu qemu64,+foo
 x86_64 -cpu qemu64,avx=foo
 x86_64 -cpu host -accel tcg
+x86_64 -accel tcg,thread=foo
+x86_64 -accel tcg,foo=1
+x86_64 -accel tcg,tb-size=x
+x86_64 -append foo
+aarch64 -machine virt -append foo
+x86_64 -initrd foo
+x86_64 -initrd foo -append bar
+x86_64 -machine foo -append bar
 x86_64 -vnc foo
 x86_64 -vnc :1,foo=1
 x86_64 -vnc :99999
