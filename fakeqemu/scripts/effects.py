@@ -21,7 +21,7 @@ __all__ = ["act_now", "at_step", "connection", "emitted", "ends", "take", "withi
 #: A guest takes so long to do something because of what it has done: else it could do so for ever at one
 #: instant.
 GUEST_NS = 1_000_000
-_ECHOES = ("event", "guest", "signal")
+_ECHOES = ("event", "guest")
 
 
 def ends(do: dict[str, Any]) -> bool:
@@ -64,7 +64,7 @@ def _act(machine: FakeQemu, do: dict[str, Any], conns: list[int], rule: OnRule |
     elif "kill" in do:
         machine.kill(do["kill"]["signal"], stderr=do["kill"]["stderr"])
     elif "signal" in do:
-        _signal(machine, do["signal"])
+        _signal(machine, do["signal"], rule)
 
 
 def _guest(machine: FakeQemu, word: str, rule: OnRule | None) -> None:
@@ -131,13 +131,23 @@ def connection(machine: FakeQemu, step: str, name: str) -> int | None:
     return conn
 
 
-def _signal(machine: FakeQemu, signum: int) -> None:
-    """As if somebody had sent it."""
+def _signal(machine: FakeQemu, signum: int, rule: OnRule | None) -> None:
+    """As if somebody had sent it; the second time that one rule does so at an instant, a little later."""
     if signum == 9:
         machine.kill(signum)
         return
     from fakeqemu.ending import signalled
 
+    if rule is not None:
+        # When each rule sent one last; a time to come while one is on its way.
+        sent: dict[int, int] = machine.parts.setdefault("signals", {})
+        last = sent.get(rule.number, -1)
+        if last >= machine.now_ns:
+            if last == machine.now_ns:
+                sent[rule.number] = last + GUEST_NS
+                machine.later(GUEST_NS, lambda: signalled(machine, signum, None))
+            return
+        sent[rule.number] = machine.now_ns
     signalled(machine, signum, None)
 
 
