@@ -143,7 +143,7 @@ def _numa_cpus(registry: Registry) -> dict[int, int]:
 
 
 def nodes_of(registry: Registry) -> int:
-    """How many NUMA nodes there are; one by itself where memory slots ask for it."""
+    """How many NUMA nodes there are; one by itself where memory slots ask for it, and on a pseries anyway."""
     line = registry.machine.line
     given = 0
     for position, word in enumerate(registry.machine.argv[:-1]):
@@ -151,8 +151,10 @@ def nodes_of(registry: Registry) -> int:
             given += 1
     if given:
         return given
-    auto = registry.arch in (*_X86, "aarch64", "ppc64") and line.slots > 0
-    return 1 if auto and registry.family in ("pc", "q35", "virt", "pseries") else 0
+    if registry.arch == "ppc64" and registry.family == "pseries":  # auto_enable_numa
+        return 1
+    auto = registry.arch in (*_X86, "aarch64") and line.slots > 0
+    return 1 if auto and registry.family in ("pc", "q35", "virt") else 0
 
 
 def taken(registry: Registry) -> dict[int, Object]:

@@ -19,7 +19,7 @@ STARTING = (
     "query-hotpluggable-cpus", "query-cpus-fast", "qom-list", "qom-get", "query-iothreads", "qom-set",
     "balloon", "query-balloon", "query-named-block-nodes", "query-block", "cont",
 )  # fmt: skip
-#: Errors to these do not end a start: a property that cannot be had or set, and memory that is not given back.
+#: An error to this does not end a start: a property that cannot be set.
 FORGIVEN = ("qom-set",)
 
 
