@@ -12,6 +12,8 @@ from fakeqemu.jobs.nodes import skip_filters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fakeqemu.block.graph import Graph
     from fakeqemu.block.images.mapping import Qcow2Disk
     from fakeqemu.block.node import BlockNode
@@ -37,14 +39,16 @@ class Mover:
         kept: whether what the uppermost image holds stays as it is: it is the target.
         whole: whether what no copied image holds becomes zero in the target.
         at: how far it has come on the disk.
+        grown: told after each step: the target's file may be longer.
     """
 
-    __slots__ = ("at", "chain", "kept", "layers", "target", "whole")
+    __slots__ = ("at", "chain", "grown", "kept", "layers", "target", "whole")
 
     def __init__(self, chain: Chain, target: Disk, layers: int, *, kept: bool = False, whole: bool) -> None:
         self.chain, self.target, self.layers = chain, target, layers
         self.kept, self.whole = kept, whole
         self.at = 0
+        self.grown: Callable[[], None] | None = None
 
     @property
     def done(self) -> bool:
@@ -60,8 +64,10 @@ class Mover:
         left = min(most, CHUNK)
         for _ in range(LOOKS):
             if self.done or left <= 0:
-                return
+                break
             left -= self._one(left)
+        if self.grown is not None:
+            self.grown()
 
     def _one(self, most: int) -> int:
         """Move one part; what it cost."""
@@ -121,7 +127,18 @@ def mover(
     if not any(one.real for one in chain.disks[:layers]):
         return None
     _try(into)
-    return Mover(chain, into, layers, kept=kept, whole=whole)
+    copier = Mover(chain, into, layers, kept=kept, whole=whole)
+    copier.grown = lambda: _measure(graph, skip_filters(target))
+    return copier
+
+
+def _measure(graph: Graph, node: BlockNode) -> None:
+    """A file node is as long as its file."""
+    from fakeqemu.block.opening import file_size
+
+    protocol = node.protocol()
+    if node.driver == "qcow2" and protocol.path is not None:
+        protocol.size = file_size(graph, protocol.path)
 
 
 def qcow2_in(graph: Graph, node: BlockNode) -> Qcow2Disk | None:
