@@ -31,8 +31,8 @@ USUAL = ["-machine", "q35", "-nodefaults"]
 KNOWN = {
     # A shrunk image: QEMU gives the L2 table of what it discards a cluster of its own, and keeps it.
     "resizing": ("actual-size", "virtual-size", "wr_highest_offset"),
-    # An internal snapshot: QEMU writes its table into the file; the fake remembers it.
-    "snapshots": ("virtual-size",),
+    # What is written into an image takes blocks of the host's disk when its file system says so.
+    "snapshots": ("actual-size", "virtual-size"),
 }
 
 
