@@ -1,7 +1,7 @@
 """The table of internal snapshots in a qcow2 file, so that others find them there.
 
 Knows the snapshot table and the reference counts of a qcow2 file. Must not know what a snapshot is good for:
-the fake's have a name, a date and a size, and no data of their own.
+those of imaginary files have a name, a date and a size, and no data of their own.
 """
 
 from __future__ import annotations
