@@ -470,7 +470,7 @@ def sync_profile(machine: FakeQemu, session: Session | None, given: dict[str, An
 
 def trace_event(machine: FakeQemu, session: Session | None, given: dict[str, Any]) -> str:
     """Switch trace events on or off."""
-    wanted = {key: given[key] for key in ("name", "vcpu") if key in given}
+    wanted: dict[str, Any] = {key: given[key] for key in ("name", "vcpu") if key in given}
     try:
         ask(machine, "trace-event-set-state", {**wanted, "enable": given["option"]}, session)
     except CommandError as error:
