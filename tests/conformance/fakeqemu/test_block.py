@@ -31,7 +31,8 @@ USUAL = ["-machine", "q35", "-nodefaults"]
 KNOWN = {
     # A shrunk image: QEMU gives the L2 table of what it discards a cluster of its own, and keeps it.
     "resizing": ("actual-size", "virtual-size", "wr_highest_offset"),
-    # What is written into an image takes blocks of the host's disk when its file system says so.
+    # An internal snapshot makes the file as long as each of the two sees fit; and what is written takes blocks of
+    # the host's disk when its file system says so.
     "snapshots": ("actual-size", "virtual-size"),
 }
 
