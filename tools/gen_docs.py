@@ -178,9 +178,18 @@ def known_differences() -> Iterator[str]:
     )
     yield "| command | where | reason |"
     yield "|---|---|---|"
-    for entry in document.get("difference", []):
+    for entry in document["difference"]:
         place = entry.get("place", "").replace("|", "\\|")
         yield f"| `{entry['command']}` | {f'`{place}`' if place else 'the reply'} | {entry['reason']} |"
+    yield from ("", "When libvirtd is the client, these places of replies are not compared:", "")
+    yield "| place | reason |"
+    yield "|---|---|"
+    for entry in document["flow"]:
+        place = entry["place"].replace("|", "\\|")
+        yield f"| `{place}` | {entry['reason']} |"
+    yield from ("", "## Known limits", "", "What no conversation shows, and what is not modelled:", "")
+    for entry in document["limit"]:
+        yield f"* **{entry['subject']}**: {entry['reason']}"
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -39,6 +39,11 @@ def load() -> list[Known]:
     ]
 
 
+def flow_places() -> list[str]:
+    """Patterns of places in replies that may differ when a flow of virsh is played to both."""
+    return [str(entry["place"]) for entry in tomllib.loads(FILE.read_text())["flow"]]
+
+
 def command_of(message: Any) -> str:
     """What a message of a conversation is about."""
     return str(message.get("execute", message.get("exec-oob", "?"))) if isinstance(message, dict) else "text"

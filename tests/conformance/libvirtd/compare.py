@@ -1,6 +1,6 @@
 """Where two plays of a flow differ: statuses, what virsh printed, what was said on the monitor.
 
-A difference that is explained stands in `EXPLAINED`, with its reason; all others are told.
+A difference that is explained stands in ``known_differences.toml`` with its reason; all others are told.
 """
 
 from __future__ import annotations
@@ -11,34 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tests.conformance.libvirtd.play import commands, events, pairs, settled
+from tests.helpers import known
 from tests.helpers.libvirtd import Answer
 
-#: What may differ: (a pattern of the place, why). A place is "COMMAND MEMBER..." in a reply.
-EXPLAINED: tuple[tuple[str, str], ...] = (
-    (r"^query-version ", "the real one says which package it is of"),
-    (
-        r"^query-block-jobs return \d+ (status|busy|ready|offset|len|paused)$",
-        "how far a job is when it is asked depends on the machine; its end is in the events",
-    ),
-    (r"^query-blockstats .* stats (rd_\w+|idle_time_ns)$", "how far the firmware is depends on the machine"),
-    (
-        r"^query-blockstats return \d+ stats keys$",
-        "idle_time_ns is there once the firmware has read; all other members are compared by themselves",
-    ),
-    (
-        r"^query-block return \d+ inserted cache writeback$",
-        "a virtio disk's cache is off once the firmware has found it, which depends on the machine",
-    ),
-    (
-        r"^(query-named-block-nodes return \d+ image (actual|virtual)-size|query-jobs .* \w+-progress)$",
-        "a mirror fills a fresh qcow2 with zero clusters: a table more, which the next copy has to copy",
-    ),
-    (
-        r"^query-block return \d+ inserted image actual-size$",
-        "a machine's saved state is larger in the real one, which stores its devices and its memory",
-    ),
-)
-_EXPLAINED = [(re.compile(pattern), reason) for pattern, reason in EXPLAINED]
+#: What may differ, from the list of known differences. A place is "COMMAND MEMBER..." in a reply.
+_EXPLAINED = [re.compile(pattern) for pattern in known.flow_places()]
 #: Texts that tell amounts of work and memory of the process, which differ from run to run.
 _WORK = re.compile(
     r"(rss|cpu\.\w+|CPU time|CPU|\w+_times|rd_\w+|wr_\w+|\w+\.rd\.\w+|\w+\.wr\.\w+|\w+\.fl\.\w+"
@@ -128,7 +105,7 @@ def replies(one: Answer, other: Answer) -> Iterator[Difference]:
         if reply is None or answered is None:  # was on its way when the log was read
             continue
         for place, left, right in tree(name, reply, answered):
-            if not any(pattern.search(place) for pattern, _ in _EXPLAINED):
+            if not any(pattern.search(place) for pattern in _EXPLAINED):
                 yield Difference(place, f"{left!r:.200} / {right!r:.200}")
 
 
