@@ -56,7 +56,7 @@ class ServerLauncher:
         self._server: subprocess.Popen[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._held = b""
-        self._asked: dict[int, asyncio.Future[int]] = {}
+        self._asked: dict[int, asyncio.Future[ServerProcess]] = {}
         self._next = 0
         self._processes: dict[int, ServerProcess] = {}
         self._closed = False
@@ -90,10 +90,9 @@ class ServerLauncher:
         log_fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             request = {"argv": list(argv), "env": environment, "fds": [[1, 2], *fds]}
-            pid = await self._ask(request, [log_fd, *fds])
+            return await self._ask(request, [log_fd, *fds])
         finally:
             os.close(log_fd)
-        return self._processes[pid]
 
     async def aclose(self) -> None:
         """Hang up; ends no program. A later ``wait()`` of one that has not ended raises RuntimeError."""
@@ -142,12 +141,12 @@ class ServerLauncher:
             )
         return ours
 
-    async def _ask(self, request: dict[str, Any], fds: list[int]) -> int:
+    async def _ask(self, request: dict[str, Any], fds: list[int]) -> ServerProcess:
         sock = self._connect()
         self._next += 1
         number = request["id"] = self._next
         data = json.dumps(request).encode() + b"\n"
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[ServerProcess] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
         try:
             # Nothing awaits between the first byte, which the descriptors go with, and the last.
@@ -184,13 +183,15 @@ class ServerLauncher:
                 process._ended(ExitStatus(code=message.get("code"), signal=message.get("signal")))  # noqa: SLF001
             return
         answer = self._asked.get(message.get("id", 0))
+        process = None
         if "pid" in message:
             pid = message["pid"]
-            self._processes[pid] = ServerProcess(pid)
+            process = self._processes[pid] = ServerProcess(pid)
         if answer is None or answer.done():
             return
-        if "pid" in message:
-            answer.set_result(message["pid"])
+        if process is not None:
+            # The process itself: its end may have been read already when whoever asked comes round to it.
+            answer.set_result(process)
         else:
             answer.set_exception(OSError(errno.EAGAIN, message.get("error", "no answer")))
 

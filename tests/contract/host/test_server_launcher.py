@@ -185,3 +185,28 @@ def test_the_environment_and_the_name_arrive(tmp_path: Path) -> None:
         await launcher.aclose()
 
     asyncio.run(main())
+
+
+def test_an_end_that_comes_with_the_beginning_is_not_lost(tmp_path):
+    """The server's two lines may be read at once, before whoever asked comes round to the first."""
+
+    async def case():
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "server"))
+            listener.listen()
+            launcher = ServerLauncher(path=str(tmp_path / "server"))
+            asked = asyncio.ensure_future(launcher.spawn([QEMU], log=str(tmp_path / "log")))
+            await asyncio.sleep(0)
+            theirs, _ = listener.accept()
+        with theirs:
+            request, fds, *_ = socket.recv_fds(theirs, 65536, 8)
+            for fd in fds:
+                os.close(fd)
+            number = json.loads(request)["id"]
+            theirs.sendall(b'{"id": %d, "pid": 77}\n{"exit": 77, "code": 3}\n' % number)
+            process = await asked
+            status = await process.wait()
+            await launcher.aclose()
+            return process.pid, status.code
+
+    assert asyncio.run(case()) == (77, 3)
