@@ -50,12 +50,7 @@ def corpus(show: int) -> bool:
         real, fake = hold([QEMU], conversation), hold(fake_argv(), conversation)
         found = list(differences(real, fake))
         unlisted = [
-            difference
-            for difference in found
-            if not any(
-                entry.fits(conversation.name, known.command_of(difference[0]), difference[1])
-                for entry in entries
-            )
+            difference for difference in found if not listed_in(entries, conversation.name, difference)
         ]
         differing = {json.dumps(difference[0]) for difference in found}
         missing = {json.dumps(difference[0]) for difference in unlisted}
@@ -70,7 +65,22 @@ def corpus(show: int) -> bool:
             print(f"      real {left!r:.200}\n      fake {right!r:.200}")
     rest = total - equal - listed
     print(f"corpus: {equal} of {total} replies equal, {listed} differ as listed, {rest} otherwise")
+    for entry in entries:
+        if not entry.met:
+            print(
+                f"  no conversation needs this entry any more: {entry.where}, {entry.command}, {entry.place!r}"
+            )
     return equal + listed == total
+
+
+def listed_in(entries: list[known.Known], conversation: str, difference: tuple[object, ...]) -> bool:
+    """Whether a difference is in the list; the entry remembers it."""
+    message, place = difference[0], str(difference[1])
+    for entry in entries:
+        if entry.fits(conversation, known.command_of(message), place):
+            entry.met.append(place)
+            return True
+    return False
 
 
 def flows(show: int) -> bool:
