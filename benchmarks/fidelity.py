@@ -67,9 +67,7 @@ def corpus(show: int) -> bool:
     print(f"corpus: {equal} of {total} replies equal, {listed} differ as listed, {rest} otherwise")
     for entry in entries:
         if not entry.met:
-            print(
-                f"  no conversation needs this entry any more: {entry.where}, {entry.command}, {entry.place!r}"
-            )
+            print(f"  nothing needs this entry any more: {entry.where}, {entry.command}, {entry.place!r}")
     return equal + listed == total
 
 
