@@ -10,33 +10,41 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.libvirtd.flows import DOMAINS
-from tests.conformance.libvirtd.play import install_fake, make_image
+from tests.conformance.libvirtd.play import clean, install_fake, make_image
 from tests.helpers.libvirtd import Answer, Libvirtd
 
 pytestmark = [pytest.mark.real_libvirt, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[Libvirtd, Libvirtd]]:
-    with Libvirtd() as source, Libvirtd() as target:
-        conf = target.base / "config/libvirt/libvirtd.conf"
-        target.stop()
-        conf.write_text(conf.read_text().replace("11111111", "22222222"))  # another host
-        target.start()
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[tuple[Libvirtd, Libvirtd]]:
+    """Two daemons for all tests: each takes seconds to ask every QEMU that is installed what it can do."""
+    source, target = Libvirtd(), Libvirtd()
+    conf = target.base / "config/libvirt/libvirtd.conf"
+    conf.write_text(conf.read_text().replace("11111111", "22222222"))  # another host
+    with source, target:
         install_fake(source)
-        make_image(source, "typ.qcow2", "100M")
-        emulator = source.base / "bin/qemu-system-x86_64"
-        xml = source.base / "typ.xml"
-        xml.write_text(DOMAINS["typ"].format(base=source.base, emulator=emulator))
         subprocess.run(["chmod", "a+rx", str(source.base)], check=True)
-        source.own(source.base)
-        source.virsh("define", str(xml))
-        source.virsh("start", "typ")
         try:
             yield source, target
         finally:
             source.end_machines()
             target.end_machines()
+
+
+@pytest.fixture
+def pair(hosts: tuple[Libvirtd, Libvirtd]) -> tuple[Libvirtd, Libvirtd]:
+    """The daemons with nothing of an earlier test; a guest runs at the first one."""
+    source, target = hosts
+    for daemon in hosts:
+        clean(daemon)
+    make_image(source, "typ.qcow2", "100M")
+    xml = source.base / "typ.xml"
+    xml.write_text(DOMAINS["typ"].format(base=source.base, emulator=source.base / "bin/qemu-system-x86_64"))
+    source.own(source.base)
+    source.virsh("define", str(xml))
+    source.virsh("start", "typ")
+    return hosts
 
 
 def _move(source: Libvirtd, target: Libvirtd, *more: str) -> Answer:
