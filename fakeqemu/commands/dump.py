@@ -43,16 +43,18 @@ def dump_guest_memory(machine: FakeQemu, session: Session, arguments: dict[str, 
     dump = dump_of(machine)
     layout, fd, path = _asked(machine, session, arguments)
     pieces = segments(machine, arguments.get("begin", 0), arguments.get("length"))
-    if not pieces:
-        raise _error("dump: no guest memory to dump")
     total = sum(size for _, size in pieces)
     line = machine.line
     dump.begin(total)
+    if not pieces:
+        dump.refuse()
+        _close(machine, fd)
+        raise _error("dump: no guest memory to dump")
     reply = None
     if not arguments.get("detach"):
         reply = dump.reply = Deferred()
     if layout == "win-dmp":
-        dump.total, dump.status = total, "active"
+        _close(machine, fd)
         dump.end("win-dump: invalid vmcoreinfo note size")
         return reply
     if layout != "elf":
@@ -65,6 +67,14 @@ def dump_guest_memory(machine: FakeQemu, session: Session, arguments: dict[str, 
     else:
         dump.to_file(path, data, size)
     return reply
+
+
+def _close(machine: FakeQemu, fd: int | None) -> None:
+    """Give up a descriptor to which nothing is written: whoever reads it sees the end (dump_cleanup)."""
+    if fd is not None:
+        from fakeqemu.actions import CloseFd
+
+        machine.do(0, CloseFd(fd))
 
 
 def _asked(machine: FakeQemu, session: Session, arguments: dict[str, Any]) -> tuple[str, int | None, str]:

@@ -122,17 +122,27 @@ class Dump:
         if error is not None:
             data["error"] = error
         machine.emit("DUMP_COMPLETED", data)
-        if self._resume:
-            from fakeqemu.runstate import resume
-
-            resume(machine)
         reply, self.reply = self.reply, None
         if reply is None:
+            # Nobody waits for a detached dump: where it fails at once, its thread still follows the reply.
+            machine.afterwards(self._run_on)
             return
+        self._run_on()
         if error is None:
             reply.resolve()
         else:
             reply.fail(CommandError("GenericError", error))
+
+    def refuse(self) -> None:
+        """It has failed before it began: no event tells of it (dump_init)."""
+        self.status, self.total = "failed", 0
+        self._run_on()
+
+    def _run_on(self) -> None:
+        if self._resume:
+            from fakeqemu.runstate import resume
+
+            resume(self._machine)
 
 
 class _Output(Channel):

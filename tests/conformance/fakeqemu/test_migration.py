@@ -539,6 +539,33 @@ def test_descriptors(machines: Callable[..., Machine], tmp_path: Path) -> None:
     both(play)
 
 
+#: Dumps that fail, before and after their descriptor has an owner.
+REFUSED_DUMPS: tuple[dict[str, Any], ...] = (
+    {"format": "win-dmp"}, {"format": "win-dmp", "detach": True}, {"begin": 1 << 40, "length": 4096},
+    {"begin": 1 << 40, "length": 4096, "detach": True}, {"format": "kdump-lzo"}, {"begin": 0},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", REFUSED_DUMPS, ids=str)
+def test_the_descriptor_of_a_dump_that_fails_is_closed(machines: Callable[..., Machine], asked: Any) -> None:
+    def play(kind: str) -> Any:
+        here = machines(kind)
+        here.ask("cont")
+        here.events.clear()
+        out, given = os.pipe()
+        said: list[Any] = [here.ask("getfd", fd=given, fdname="d")]
+        os.close(given)
+        said.append(here.ask("dump-guest-memory", paging=False, protocol="fd:d", **asked))
+        ended = bool(select.select([out], [], [], 1.0)[0]) and os.read(out, 1) == b""
+        os.close(out)
+        said += [ended, here.ask("query-dump"), here.ask("closefd", fdname="d")]
+        if "STOP" in here.events:
+            here.until("RESUME")
+        return [said, here.events]
+
+    both(play)
+
+
 def test_core_files_are_the_same_but_for_registers(machines: Callable[..., Machine], tmp_path: Path) -> None:
     def play(kind: str) -> Any:
         here = machines(kind, "-smp", "2")

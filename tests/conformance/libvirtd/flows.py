@@ -415,6 +415,7 @@ FLOWS = (
         dump typ {base}/images/a.core --memory-only --format kdump-zlib --live
         dump typ {base}/images/b.core --memory-only --format kdump-lzo
         dump typ {base}/images/c.core --memory-only --format kdump-snappy
+        dump typ {base}/images/d.core --memory-only --format win-dmp
         dump typ {base}/images/e.core
         domstate typ --reason
         destroy typ

@@ -35,7 +35,7 @@ def hosts() -> Iterator[tuple[Libvirtd, Libvirtd]]:
 @pytest.fixture
 def pair(hosts: tuple[Libvirtd, Libvirtd]) -> tuple[Libvirtd, Libvirtd]:
     """The daemons with nothing of an earlier test; a guest runs at the first one."""
-    source, target = hosts
+    source, _ = hosts
     for daemon in hosts:
         clean(daemon)
     make_image(source, "typ.qcow2", "100M")
