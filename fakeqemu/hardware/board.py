@@ -142,18 +142,25 @@ def _numbered(registry: Registry, entries: list[Any], more: int) -> list[Any]:
     return [["type", "string"], *([name, kinds[name]] for name in reversed(walked))]
 
 
-_nodes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+#: Recorded path, type, name and whether it belongs below PCI, of the buses of each board.
+_nodes: dict[tuple[str, str], list[tuple[str, str, str, bool]]] = {}
+#: PCI functions of each board itself.
+_functions: dict[tuple[str, str], dict[Any, tuple[str, str | None]]] = {}
 
 
-def _bus_nodes(registry: Registry) -> list[tuple[str, str]]:
-    """Recorded path and type of the board's buses; the same for all machines of a board."""
-    tree = board_tree(registry)
-    key = (registry.facts.path or "", f"{registry.family} {len(tree)}")
+def _board_key(registry: Registry) -> tuple[str, str]:
+    """What machines of one board have in common."""
+    functions = sum([len(bus["devices"]) for bus in (registry.board() or {}).get("pci") or ()])
+    return registry.facts.path or "", f"{registry.family} {len(board_tree(registry))} {functions}"
+
+
+def _bus_nodes(registry: Registry, key: tuple[str, str]) -> list[tuple[str, str, str, bool]]:
+    """The board's buses as they were recorded; the same for all machines of a board."""
     found = _nodes.get(key)
     if found is None:
         found = _nodes[key] = [
-            (path, kind)
-            for path, (kind, _) in tree.items()
+            (path, kind, path.rpartition("/")[2], kind in _UNDER_PCI)
+            for path, (kind, _) in board_tree(registry).items()
             if kind in BUS_KINDS and kind != "System" and not kind.startswith("virtio-")
         ]
     return found
@@ -163,18 +170,23 @@ def board_buses(registry: Registry) -> Bus:
     """The system bus, with the buses of the board below it."""
     root = Bus("main-system-bus", "System", "/machine/unattached/sysbus", None, hot=False)
     pci: Bus | None = None
-    for path, kind in _bus_nodes(registry):
-        name = path.rpartition("/")[2]
+    key = _board_key(registry)
+    above: list[Bus] = []
+    under: list[Bus] = []
+    every = root.below
+    for path, kind, name, below_pci in _bus_nodes(registry, key):
         place = moved(registry, f"/{path}")
         bus = Bus(_NAMES.get(name, name), kind, place, None, hot=_hot(registry, kind))
         if fits(kind, "PCI"):
             pci = bus
-        root.below.append(bus)
+        every.append(bus)
+        (under if below_pci else above).append(bus)
     if pci is not None:
-        under = [bus for bus in root.below if bus.kind in _UNDER_PCI]
-        root.below = [bus for bus in root.below if bus.kind not in _UNDER_PCI]
-        pci.below = under
-        pci.held = _held(registry)
+        root.below, pci.below = above, under
+        held = _functions.get(key)
+        if held is None:
+            held = _functions[key] = _held(registry)
+        pci.held = held
     return root
 
 

@@ -38,6 +38,8 @@ _PLAIN = {
 }  # fmt: skip
 #: Buses on which one device is all there can be.
 _MOST = {"virtio-bus": 1, "ccid-bus": 1, "IDE": 2}
+#: Place and type of the buses that come with a device model, as recorded, by the file of facts and the model.
+_recorded: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
 
 class Bus:
@@ -126,10 +128,18 @@ def _walk(registry: Registry, bus: Bus) -> Iterator[Bus]:
 
 def made_by(registry: Registry, thing: Object) -> list[Bus]:
     """The buses that come with a device, as its kind was recorded."""
+    key = (registry.facts.path or "", thing.kind)
+    recorded = _recorded.get(key)
+    if recorded is None:
+        recorded = [
+            (where, kind)
+            for where, (kind, _) in registry.shapes(thing.kind).items()
+            if where and kind in BUS_KINDS and (not kind.startswith("virtio-") or kind == "virtio-serial-bus")
+        ]
+        if len(_recorded) < 1024:
+            _recorded[key] = recorded
     found: list[Bus] = []
-    for where, (kind, _) in registry.shapes(thing.kind).items():
-        if kind not in BUS_KINDS or not where or (kind.startswith("virtio-") and kind != "virtio-serial-bus"):
-            continue
+    for where, kind in recorded:
         head, slash, last = where.rpartition("/")
         if thing.id is not None:
             name = thing.id + last[1:] if last == "x" or last.startswith("x.") else last

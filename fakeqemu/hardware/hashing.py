@@ -18,12 +18,22 @@ _PRIMES = (1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381,
 _UNUSED, _TOMBSTONE = None, ""
 
 
+#: Hashes of names: machines of one host have most of theirs in common.
+_known: dict[str, int] = {}
+
+
 def _hash(key: str) -> int:
+    value = _known.get(key)
+    if value is not None:
+        return value
     value = 5381
     for byte in key.encode():
         # g_str_hash adds signed characters.
         value = value * 33 + (byte - 256 if byte > 127 else byte) & 0xFFFFFFFF
-    return max(value, 2)
+    value = max(value, 2)
+    if len(_known) < 4096 and len(key) <= 64:
+        _known[key] = value
+    return value
 
 
 class Table:

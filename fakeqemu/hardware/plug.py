@@ -109,6 +109,21 @@ def _descendants(registry: Registry, *, abstract: bool) -> frozenset[str]:
 
 def bus_type(registry: Registry, model: str) -> str | None:
     """The type of bus a model needs, as QEMU says when there is none."""
+    key = (registry.facts.path or "", model)
+    try:
+        return _bus_types[key]
+    except KeyError:
+        found = _bus_type(registry, model)
+        if len(_bus_types) < 1024:
+            _bus_types[key] = found
+        return found
+
+
+#: What has been found out, by the file of facts and the model.
+_bus_types: dict[tuple[str, str], str | None] = {}
+
+
+def _bus_type(registry: Registry, model: str) -> str | None:
     text: str = ((registry.facts.get("refusals none") or {}).get(model) or ["", ""])[1]
     if text.startswith("No '"):
         return text[4:].partition("'")[0]

@@ -148,6 +148,8 @@ class JSONReader:
 
 
 _shapes: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {}
+#: The same for keys alone.
+_orders: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
 def _bucket(key: str) -> int:
@@ -161,7 +163,12 @@ def _bucket(key: str) -> int:
 
 def in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
     """Keys, given in order of insertion, in the order in which QEMU walks a dictionary that has them."""
-    return tuple([key for key, _ in _shape(keys)])
+    found = _orders.get(keys)
+    if found is None:
+        found = tuple([key for key, _ in _shape(keys)])
+        if len(_orders) < 1024:
+            _orders[keys] = found
+    return found
 
 
 def _shape(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
