@@ -66,10 +66,12 @@ async def _read_cpus(vm: VirtualMachine) -> None:
     path = cpus[0].get("qom-path") if cpus else None
     if not isinstance(path, str):
         return
-    properties = _items(await vm.execute("qom-list", {"path": path}))
-    names = {item.get("name") for item in properties}
+    # Hundreds of entries come; one look at each is enough.
+    properties = await vm.execute("qom-list", {"path": path})
+    listed = properties if isinstance(properties, list) else ()
+    there = {item["name"] for item in listed if type(item) is dict and item.get("name") in _CPU_SUMMARIES}
     for name in _CPU_SUMMARIES:
-        if name in names:
+        if name in there:
             await vm.execute("qom-get", {"path": path, "property": name})
 
 

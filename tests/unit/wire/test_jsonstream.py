@@ -208,3 +208,38 @@ def test_a_pretty_printed_message_in_small_reads_is_looked_at_once(monkeypatch: 
 def test_quote_cuts_what_is_long() -> None:
     assert quote({"a": 1}) == '{"a": 1}'
     assert quote("x" * 1000) == "x" * 256 + "..."
+
+
+def test_a_large_list_that_comes_again_is_made_anew() -> None:
+    entries = [{"name": f"property-{number}", "type": "bool"} for number in range(400)]
+    data = json.dumps({"return": entries, "id": "libvirt-7"}).encode() + b"\r\n"
+    seen = []
+    for _ in range(3):
+        stream = JsonStream()
+        stream.receive_data(data)
+        value = stream.next_value()
+        assert isinstance(value, dict)
+        assert value == {"return": entries, "id": "libvirt-7"}
+        assert list(value) == ["return", "id"]
+        assert stream.next_value() is NEED_DATA
+        stream.end()
+        seen.append(value)
+        # Whoever got it may change it: the next one does not see that.
+        value["return"][0]["name"] = "changed"
+        value["return"].append({})
+        value["more"] = 1
+    assert len({id(value) for value in seen}) == 3
+
+
+def test_a_large_read_of_two_messages_or_with_nested_members_is_read_as_ever() -> None:
+    one = json.dumps({"return": [{"name": "n" * 9000, "more": [1]}], "id": {"a": 1}}).encode()
+    for data, count in ((one + b"\r\n", 1), (one + one, 2), (one[:9000], 0)):
+        for _ in range(2):
+            stream = JsonStream()
+            stream.receive_data(data)
+            values = [stream.next_value() for _ in range(count)]
+            assert values == [json.loads(one)] * count
+            assert stream.next_value() is NEED_DATA
+            for value in values:
+                assert isinstance(value, dict)
+                value["return"][0]["more"].append(2)
