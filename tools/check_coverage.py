@@ -31,7 +31,7 @@ FLOORS: dict[str, float] = {
     "virtsim/report/": 95,
     "virtsim/cli/": 90,
     "virtsim/testing/": 95,
-    "fakeqemu/": 67,
+    "fakeqemu/": 73,
     "fakeqemu/machine.py": 93,
     "fakeqemu/chardevs/": 80,
     "fakeqemu/cmdline/": 70,
