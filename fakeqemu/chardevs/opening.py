@@ -6,7 +6,18 @@ refused. Must not know who uses a character device.
 
 from __future__ import annotations
 
-from fakeqemu.actions import Accept, Adopt, Close, CloseListener, Connect, Listen, OpenPty, Stderr, Unlink
+from fakeqemu.actions import (
+    Accept,
+    Adopt,
+    Close,
+    CloseFd,
+    CloseListener,
+    Connect,
+    Listen,
+    OpenPty,
+    Stderr,
+    Unlink,
+)
 from fakeqemu.channel import Acceptor
 from fakeqemu.chardevs.backend import Backend
 from fakeqemu.chardevs.table import chardevs_of
@@ -37,10 +48,12 @@ _PATHS = {"file": "out", "pipe": "device", "serial": "device", "parallel": "devi
 class _Server(Acceptor):
     """Takes the clients of a socket that was added."""
 
-    __slots__ = ("backend", "change", "reply")
+    __slots__ = ("backend", "change", "given", "reply")
 
-    def __init__(self, backend: Backend, change: Change, reply: Deferred) -> None:
+    def __init__(self, backend: Backend, change: Change, reply: Deferred, given: str = "") -> None:
         self.backend, self.change, self.reply = backend, change, reply
+        #: The name under which a monitor was given the descriptor.
+        self.given = given
 
     def accepted(self, machine: FakeQemu, conn: int) -> Channel | None:
         """A client is there."""
@@ -50,6 +63,9 @@ class _Server(Acceptor):
 
     def refused(self, machine: FakeQemu, reason: str) -> None:
         """The listener could not be opened."""
+        if self.given:
+            machine.do(0, CloseFd(self.backend.options["fd"]))
+            reason = f"File descriptor '{self.given}' is not a socket"
         self.change.undo(machine, self.backend)
         self.reply.fail(self.change.failure(self.backend.id, reason))
 
@@ -214,20 +230,22 @@ def _add_socket(machine: FakeQemu, session: Session, made: Backend, change: Chan
     if reason is not None:
         raise change.failure(ident, reason)
     reply = Deferred()
+    given = ""
     if options["type"] == "fd":
         from fakeqemu.descriptors import descriptors_of
 
         try:
-            fd = descriptors_of(machine).take(session, options["fd"])
+            given = options["fd"]
+            fd = descriptors_of(machine).take(session, given)
         except CommandError as error:
             raise change.failure(ident, error.desc) from None
         options["fd"] = fd
     chardevs_of(machine).all[ident] = made
     if made.server:
-        machine.acceptors[ident] = _Server(made, change, reply)
+        machine.acceptors[ident] = _Server(made, change, reply, given)
         if change.old is not None and change.old.server:  # both have the same name
             close(machine, change.old)
-            machine.acceptors[ident] = _Server(made, change, reply)
+            machine.acceptors[ident] = _Server(made, change, reply, given)
         path = options.get("path")
         machine.do(0, Listen(ident, path=path, fd=options.get("fd"), address=_address(options)))
         machine.do(0, Accept(ident))

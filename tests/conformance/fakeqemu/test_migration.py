@@ -566,6 +566,21 @@ def test_the_descriptor_of_a_dump_that_fails_is_closed(machines: Callable[..., M
     both(play)
 
 
+def test_a_descriptor_that_is_no_socket_is_closed(machines: Callable[..., Machine]) -> None:
+    def play(kind: str) -> Any:
+        here = machines(kind)
+        out, given = os.pipe()
+        said: list[Any] = [here.ask("getfd", fd=given, fdname="s")]
+        os.close(given)
+        backend = {"type": "socket", "data": {"addr": {"type": "fd", "data": {"str": "s"}}, "wait": False}}
+        said.append(here.ask("chardev-add", id="c", backend=backend))
+        said.append(bool(select.select([out], [], [], 1.0)[0]) and os.read(out, 1) == b"")
+        os.close(out)
+        return [*said, here.ask("closefd", fdname="s"), len(here.ask("query-chardev"))]
+
+    both(play)
+
+
 def test_core_files_are_the_same_but_for_registers(machines: Callable[..., Machine], tmp_path: Path) -> None:
     def play(kind: str) -> Any:
         here = machines(kind, "-smp", "2")
