@@ -1,15 +1,19 @@
-"""A start that goes wrong as the script says: virsh shows why, and libvirtd lives on."""
+# ruff: noqa: TID251  (real processes are waited for on the real clock)
+"""What goes wrong as the script says: virsh shows why, and libvirtd lives on."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.conformance.libvirtd.flows import DOMAINS
 from tests.conformance.libvirtd.play import install_fake, make_image
-from tests.helpers.libvirtd import Libvirtd
+from tests.helpers.libvirtd import Answer, Libvirtd
 
 pytestmark = [pytest.mark.real_libvirt, pytest.mark.timeout(120)]
 
@@ -73,3 +77,87 @@ def test_an_end_at_any_step_is_told(daemon, command, deed):
     assert status == 1
     assert "monitor" in out
     assert "exit" not in deed or "no more" in out
+
+
+def _scripted(daemon: Libvirtd, rules: list[dict[str, object]]) -> None:
+    """The script of the next start."""
+    script = daemon.base / "bin/typ.fakeqemu.json"
+    script.write_text(json.dumps(rules))
+    daemon.own(script)
+
+
+@pytest.fixture
+def scripted(daemon: Libvirtd) -> Iterator[Callable[[list[dict[str, object]]], None]]:
+    """Gives the next start a script; afterwards there is neither machine nor script."""
+    yield lambda rules: _scripted(daemon, rules)
+    daemon.virsh("destroy", "typ", check=False)
+    (daemon.base / "bin/typ.fakeqemu.json").unlink()
+
+
+def _within(seconds: float, asked: Callable[[], str], wanted: str) -> None:
+    end = time.monotonic() + seconds
+    while (found := asked()) != wanted:
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+
+
+def test_a_dropped_reply_leaves_the_start_waiting(daemon, scripted):
+    scripted([{"on": "command", "match": "qom-list", "do": {"drop": True}}])
+    said: list[Answer] = []
+    starter = threading.Thread(target=lambda: said.append(daemon.virsh("start", "typ", check=False)))
+    starter.start()
+    state = ("domstate", "typ", "--reason")
+    _within(20, lambda: daemon.virsh(*state).out, "paused (starting up)")
+    starter.join(0.5)
+    assert starter.is_alive()
+    daemon.virsh("destroy", "typ")
+    starter.join(20)
+    assert said[0].status == 1
+    assert "qemu unexpectedly closed the monitor" in said[0].out
+    assert daemon.virsh(*state).out == "shut off (failed)"
+
+
+def test_a_closed_monitor_is_a_crash(daemon, scripted):
+    scripted([{"on": "command", "match": "screendump", "do": {"close": True}}])
+    daemon.virsh("start", "typ")
+    answer = daemon.virsh("screenshot", "typ", "/dev/null", check=False)
+    assert answer.status == 1
+    assert "Missing monitor reply object" in answer.out
+    _within(20, lambda: daemon.virsh("domstate", "typ", "--reason").out, "shut off (crashed)")
+
+
+def test_a_guest_may_ignore_the_power_button(daemon, scripted):
+    scripted([{"at": "start", "guest": {"boot": "1ms", "powerdown": "ignore"}}])
+    daemon.virsh("start", "typ")
+    daemon.virsh("shutdown", "typ", "--mode", "acpi")
+    time.sleep(1)
+    assert daemon.virsh("domstate", "typ", "--reason").out == "running (booted)"
+
+
+def test_a_threshold_is_told_when_the_guest_writes(daemon, scripted):
+    scripted([{"at": "start", "guest": {"boot": "500ms"}}])
+    daemon.virsh("start", "typ", "--paused")
+    daemon.virsh("domblkthreshold", "typ", "vda", "4096")
+    told: list[Answer] = []
+    words = ("event", "typ", "--event", "block-threshold", "--timeout", "20")
+    listener = threading.Thread(target=lambda: told.append(daemon.virsh(*words)))
+    listener.start()
+    time.sleep(0.3)
+    daemon.virsh("resume", "typ")
+    listener.join()
+    assert re.search(r"dev: vda\(\S+/typ\.qcow2\) 4096 \d+", told[0].out)
+
+
+def test_events_are_told_in_order(daemon, scripted):
+    scripted([{"at": "start", "guest": {"boot": "365d", "agent": False}}])
+    daemon.virsh("start", "typ")
+    told: list[Answer] = []
+    words = ("event", "--event", "lifecycle", "--loop", "--timeout", "2")
+    listener = threading.Thread(target=lambda: told.append(daemon.virsh(*words)))
+    listener.start()
+    time.sleep(0.5)
+    for word in ("suspend", "resume", "destroy"):
+        daemon.virsh(word, "typ")
+    listener.join()
+    found = re.findall(r"for domain 'typ': (\w+)", told[0].out)
+    assert found[:2] + found[-1:] == ["Suspended", "Resumed", "Stopped"]
