@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conformance.libvirtd.compare import lasting
-from tests.conformance.libvirtd.flows import FLOWS
+from tests.conformance.libvirtd.flows import FLOWS, Flow
 from tests.conformance.libvirtd.play import install_fake, play
 from tests.helpers.libvirtd import Libvirtd
 
@@ -39,3 +42,47 @@ def test_a_flow_is_as_with_the_real_qemu(daemon, flow):
 def test_a_flow_with_a_guest_succeeds(daemon, flow):
     for answer in play(daemon, flow, str(daemon.base / "bin/guest/qemu-system-x86_64")):
         assert answer.status == 0, f"{answer.words}: {answer.out}\n{daemon.domain_logs()}"
+
+
+def _console(daemon: Libvirtd, typed: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+    """A session at ``virsh console`` on a terminal: its status, and what was seen.
+
+    Args:
+        typed: what is waited for, and what is typed then.
+    """
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [*daemon.as_user, "virsh", "-c", "qemu:///session", "console", "typ"],
+        env={**daemon.env, "TERM": "vt100"}, cwd="/", stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    seen, read_to = b"", 0
+    try:
+        for wanted, keys in typed:
+            while (found := seen.find(wanted, read_to)) < 0:
+                assert select.select([ours], [], [], 10.0)[0], (wanted, seen)
+                seen += os.read(ours, 4096)
+            read_to = found + len(wanted)
+            os.write(ours, keys)
+        return process.wait(10), seen
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_a_guest_is_logged_into_at_its_console(daemon):
+    play(
+        daemon,
+        Flow("console", "typ", ("start typ", "!agent typ")),
+        f"{daemon.base}/bin/guest/qemu-system-x86_64",
+    )
+    leave = b"\x1d"
+    status, _ = _console(
+        daemon,
+        [(b"Escape character", b"\r"), (b"login: ", b"root\r"), (b"Password: ", b"x\r"), (b"# ", leave)],
+    )
+    assert status == 0
+    status, _ = _console(daemon, [(b"Escape character", b"\r"), (b"root@typ:~# ", leave)])
+    assert status == 0
+    daemon.virsh("destroy", "typ")
