@@ -180,7 +180,10 @@ class Do(Strict):
         description="The main loop hangs for so long, or for ever (`true`): nothing is answered or obeyed.",
     )
     error: Error | None = Field(None, description="Fail, in these words, instead of doing it.")
-    drop: Yes | None = Field(None, description="Leave it out: no reply, no event, no step.")
+    drop: Yes | None = Field(
+        None,
+        description="Leave it out: the reply (the command is carried out all the same), the event, the step.",
+    )
     garbage: str | None = Field(None, description="Say this line, which need not be JSON.")
     oversize: Size | None = Field(None, description="A reply of so many bytes, 2 to 64 MiB.")
     reply: Any = Field(None, description="This value is the reply, whatever the command returned.")
