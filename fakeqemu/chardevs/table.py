@@ -76,7 +76,7 @@ class Chardevs:
         found = {monitor.chardev: User("monitor", None, "") for monitor in line.monitors}
         for position, word in enumerate(machine.argv[:-1]):
             value = machine.argv[position + 1]
-            if word.lstrip("-") in ("serial", "parallel", "debugcon") and value.startswith("chardev:"):
+            if value.startswith("chardev:") and word.lstrip("-") in ("serial", "parallel", "debugcon"):
                 found[value.removeprefix("chardev:")] = User("serial", None, "")
         registry = machine.parts.get("hardware")
         for device in registry.devices() if registry is not None else line.devices:
@@ -129,9 +129,10 @@ _NO_SERIAL = frozenset(
 def _defaults(machine: FakeQemu) -> list[Chardev]:
     """The character devices of the ports that boards get without being asked."""
     line = machine.line
-    words = {word.lstrip("-") for word in machine.argv if word.startswith("-")}
-    if "nodefaults" in words or line.machine in ("none", "microvm"):
+    argv = machine.argv
+    if "-nodefaults" in argv or "--nodefaults" in argv or line.machine in ("none", "microvm"):
         return []
+    words = {word.lstrip("-") for word in argv if word.startswith("-")}
     from fakeqemu.cmdline.parts import Chardev
 
     kinds = {device.kind for device in line.devices}

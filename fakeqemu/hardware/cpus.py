@@ -144,11 +144,12 @@ def _numa_cpus(registry: Registry) -> dict[int, int]:
 
 def nodes_of(registry: Registry) -> int:
     """How many NUMA nodes there are; one by itself where memory slots ask for it, and on a pseries anyway."""
-    line = registry.machine.line
+    line, argv = registry.machine.line, registry.machine.argv
     given = 0
-    for position, word in enumerate(registry.machine.argv[:-1]):
-        if word in ("-numa", "--numa") and registry.machine.argv[position + 1].startswith("node"):
-            given += 1
+    if "-numa" in argv or "--numa" in argv:
+        for position, word in enumerate(argv[:-1]):
+            if word in ("-numa", "--numa") and argv[position + 1].startswith("node"):
+                given += 1
     if given:
         return given
     if registry.arch == "ppc64" and registry.family == "pseries":  # auto_enable_numa

@@ -213,9 +213,12 @@ class _Wait:
 
     def _failed(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         """An attempt failed at once: begin the next nap, or give up."""
-        self._note_attempt(self._nap_ms, number)
+        if self._observer is not ignore:
+            self._note_attempt(self._nap_ms, number)
         try:
-            self._last = self._or_give_up(number)
+            if number not in _TRIED_AGAIN or not self._process.alive():
+                self._or_give_up(number)  # it raises
+            self._last = number
             self._nap(loop)
         except HostError as failure:
             self._turn.set_exception(failure)
