@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Interpreters besides the one that made the virtual environment (tox skips what is not there).
 OTHER_PYTHONS := $(wildcard $(HOME)/.pyenv/versions/3.11.*/bin/python3.11 $(HOME)/.pyenv/versions/3.12.*/bin/python3.12 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13)
 
-.PHONY: help demo test lint types unit pythons system-packages bench deep docs clean
+.PHONY: help demo test lint types unit pythons system-packages bench deep fuzz docs clean
 
 help:
 	@echo "make demo     run all of scenarios/ on the virtual clock and write a report"
@@ -21,6 +21,7 @@ help:
 	@echo "make pythons  the suite on the other Pythons found (3.11, 3.12, 3.13)"
 	@echo "make bench    the benchmarks; prints figures, asserts nothing"
 	@echo "make deep     the property tests with many more examples"
+	@echo "make fuzz     an hour of anything at every door of the fake"
 	@echo "make docs     write the generated pages of docs/ again"
 	@echo "make clean    remove the virtual environment and caches"
 
@@ -48,12 +49,19 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/monitor_workload.py
 	$(BIN)/python benchmarks/api_starts.py
 	$(BIN)/python benchmarks/fake_startup.py
+	$(BIN)/python benchmarks/fake_scale.py
+	$(BIN)/python benchmarks/fidelity.py
 
 deep: $(VENV)/dev.stamp
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q -n 2 --timeout 1800 tests/property
 
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python tools/fuzz.py --minutes 60
+
 docs: $(VENV)/dev.stamp
 	$(BIN)/python tools/gen_docs.py
+	$(BIN)/python -m fakeqemu.tools.pages --write
+	$(BIN)/python -m virtsim.sim.schema --write
 
 system-packages:
 	@sh tools/system_packages.sh
