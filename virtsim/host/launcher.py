@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from virtsim.host.abc import ExitStatus, Files
 from virtsim.host.files import LocalFiles
 from virtsim.host.procfs import start_ticks
+from virtsim.host.waiters import Waiters
 
 __all__ = ["LocalLauncher", "LocalProcess", "default_environment"]
 
@@ -165,7 +166,7 @@ class LocalProcess:
         self._adopted_ticks = adopted_ticks
         self._watched = watched
         self._status: ExitStatus | None = None
-        self._waiters: list[asyncio.Future[ExitStatus]] = []
+        self._waiters = Waiters()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(pidfd, self._end)
         #: None once the process has ended or the launcher is closed.
@@ -220,13 +221,7 @@ class LocalProcess:
             return self._status
         if self._pidfd is None:
             raise RuntimeError("the launcher was closed while the process was running")
-        waiter: asyncio.Future[ExitStatus] = self._loop.create_future()
-        self._waiters.append(waiter)
-        try:
-            return await waiter
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+        return await self._waiters.wait()
 
     def _end(self) -> None:
         """Reap the process, which is dead; give everybody its status."""
@@ -242,10 +237,7 @@ class LocalProcess:
                 return  # a debugger holds it: dead, but not yet ours to reap; the loop will call again
             self._status = _status(result)
         self._release()
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(self._status)
-        self._waiters.clear()
+        self._waiters.ended(self._status)
 
     def _abandon(self) -> None:
         """Stop watching: the launcher is closed."""
@@ -254,10 +246,7 @@ class LocalProcess:
         self._release()
         if self._adopted_ticks is None:
             _left_running.add(self._pid)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(RuntimeError("the launcher was closed while the process was running"))
-        self._waiters.clear()
+        self._waiters.abandoned()
 
     def _release(self) -> None:
         """Give the descriptor back."""

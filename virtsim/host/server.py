@@ -25,6 +25,7 @@ from typing import Any
 from virtsim.host.abc import ExitStatus, Files
 from virtsim.host.files import LocalFiles
 from virtsim.host.launcher import default_environment
+from virtsim.host.waiters import Waiters
 
 __all__ = ["ServerLauncher", "ServerProcess"]
 
@@ -223,7 +224,7 @@ class ServerProcess:
         self._pid = pid
         self._status: ExitStatus | None = None
         self._abandoned = False
-        self._waiters: list[asyncio.Future[ExitStatus]] = []
+        self._waiters = Waiters()
 
     def __repr__(self) -> str:
         return f"<ServerProcess {self._pid} {self._status or 'running'}>"
@@ -261,24 +262,12 @@ class ServerProcess:
             return self._status
         if self._abandoned:
             raise RuntimeError("the launcher was closed while the process was running")
-        waiter: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            return await waiter
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+        return await self._waiters.wait()
 
     def _ended(self, status: ExitStatus) -> None:
         self._status = status
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(status)
-        self._waiters.clear()
+        self._waiters.ended(status)
 
     def _abandon(self) -> None:
         self._abandoned = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(RuntimeError("the launcher was closed while the process was running"))
-        self._waiters.clear()
+        self._waiters.abandoned()

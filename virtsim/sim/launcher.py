@@ -23,6 +23,7 @@ from fakeqemu import actions as do
 from fakeqemu.machine import FakeQemu
 from virtsim.host.abc import ExitStatus, Files, Observer
 from virtsim.host.context import Context, ignore
+from virtsim.host.waiters import Waiters
 from virtsim.sim.images import SimHost
 from virtsim.sim.net import Net, ServerSocket, net_of
 from virtsim.sim.streams import ACTIONS as STREAM_ACTIONS
@@ -198,7 +199,7 @@ class SimProcess:
         self._status: ExitStatus | None = None
         #: What has reached the process since SIGSTOP and waits for SIGCONT; None: it runs.
         self._stopped: list[Callable[[], None]] | None = None
-        self._waiters: list[asyncio.Future[ExitStatus]] = []
+        self._waiters = Waiters()
 
     def __repr__(self) -> str:
         return f"<SimProcess {self.pid} {self.name} {self._status or 'running'}>"
@@ -251,13 +252,7 @@ class SimProcess:
         """Return the exit status once the process has left the process table; any number of waiters."""
         if self._status is not None:
             return self._status
-        waiter: asyncio.Future[ExitStatus] = self.loop.create_future()
-        self._waiters.append(waiter)
-        try:
-            return await waiter
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+        return await self._waiters.wait()
 
     # -- what happens to the machine -------------------------------------------------------------------------
 
@@ -508,10 +503,7 @@ class SimProcess:
         self._close_all()
         self._status = status
         self._launcher._ended(self, status)  # noqa: SLF001 - one mechanism
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(status)
-        self._waiters.clear()
+        self._waiters.ended(status)
 
 
 _ACTIONS: dict[type[Action], Callable[[Any, Any], None]] = {
