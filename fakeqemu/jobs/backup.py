@@ -247,14 +247,7 @@ def _inserted(driver: Backup, name: str | None) -> BlockNode:
 
 def _job(machine: FakeQemu, driver: Backup, arguments: dict[str, Any], txn: Txn) -> Job:
     name = job_name(arguments, driver.source)
-    job = engine_of(machine).create(
-        name,
-        driver,
-        speed=arguments.get("speed", 0),
-        auto_finalize=arguments.get("auto-finalize", True),
-        auto_dismiss=arguments.get("auto-dismiss", True),
-        txn=txn,
-    )
+    job = engine_of(machine).asked(name, driver, arguments, txn=txn)
     holder = driver.holder = Holder(driver.graph, "backup", name)
     if driver.filter is not None:
         holder.block(driver.filter)

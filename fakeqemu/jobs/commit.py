@@ -191,14 +191,7 @@ def _start(
     driver = Commit(graph, top, base, overlay)
     driver.policies = dict.fromkeys(("read", "write"), arguments.get("on-error", "report"))
     driver.backing_file = arguments.get("backing-file")
-    job = engine_of(machine).create(
-        name,
-        driver,
-        total=0,
-        speed=arguments.get("speed", 0),
-        auto_finalize=arguments.get("auto-finalize", True),
-        auto_dismiss=arguments.get("auto-dismiss", True),
-    )
+    job = engine_of(machine).asked(name, driver, arguments)
     holder = driver.holder = Holder(graph, "commit", name)
     try:
         holder.hold("main node", node, 0, ALL)

@@ -46,6 +46,17 @@ class Jobs:
         if self.find(ident) is not None or len(self.jobs) >= BOUND:
             raise CommandError("GenericError", f"Job ID '{ident}' already in use")
 
+    def asked(self, ident: str, driver: Driver, arguments: dict[str, Any], *, txn: Txn | None = None) -> Job:
+        """Make a job with the speed and the ways to end that a command's arguments ask for; see `create`."""
+        return self.create(
+            ident,
+            driver,
+            speed=arguments.get("speed", 0),
+            auto_finalize=arguments.get("auto-finalize", True),
+            auto_dismiss=arguments.get("auto-dismiss", True),
+            txn=txn,
+        )
+
     def create(
         self,
         ident: str,

@@ -250,13 +250,7 @@ def _start(machine: FakeQemu, name: str, driver: Mirror, arguments: dict[str, An
         filter_.options["commit"] = True
         graph.refresh(filter_)
     try:
-        job = engine_of(machine).create(
-            name,
-            driver,
-            speed=arguments.get("speed", 0),
-            auto_finalize=arguments.get("auto-finalize", True),
-            auto_dismiss=arguments.get("auto-dismiss", True),
-        )
+        job = engine_of(machine).asked(name, driver, arguments)
     except CommandError:
         if driver.filter is not None:
             graph.drop(driver.filter)

@@ -168,13 +168,7 @@ def _start(machine: FakeQemu, node: BlockNode, base: BlockNode | None, arguments
     driver.filter = graph.insert("copy-on-read", node, given)
     driver.filter.implicit = given is None
     try:
-        job = engine_of(machine).create(
-            name,
-            driver,
-            speed=arguments.get("speed", 0),
-            auto_finalize=arguments.get("auto-finalize", True),
-            auto_dismiss=arguments.get("auto-dismiss", True),
-        )
+        job = engine_of(machine).asked(name, driver, arguments)
     except CommandError:
         if driver.filter is not None:
             graph.drop(driver.filter)
